@@ -1,0 +1,91 @@
+"""The area of interest, as the user gives it and as the tiles need it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from geodetect.errors import AreaError
+from geodetect.grid import GeoGrid
+from geodetect.window import Window
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+
+def read_area(area: str, area_crs: str | None, grid: GeoGrid, scene: str) -> BaseGeometry:
+    """Return the area of interest clipped to the scene, a polygon in scene px.
+
+    Args:
+        area: a vector file of polygons, or "left,bottom,right,top".
+        area_crs: CRS of the bounds, or of a file that has none; None: the scene's. A scene without CRS takes
+            coordinates as they are.
+        grid: the scene's grid.
+        scene: the scene's name, for messages.
+
+    Raises:
+        AreaError: the area cannot be read, holds no polygon or does not meet the scene.
+    """
+    geometry, crs = _bounds(area, area_crs) or _file(area, area_crs)
+    if crs is not None and grid.crs is not None:
+        geometry = _reproject(geometry, crs, grid.crs, area)
+    inside = shapely.transform(geometry, lambda xy: np.stack(grid.to_scene(xy[:, 0], xy[:, 1]), axis=1))
+    inside = shapely.make_valid(inside).intersection(shapely.box(0, 0, grid.width, grid.height))
+    if inside.area < 1:
+        raise AreaError(f"the area {area} does not meet the scene {scene}; check its coordinates and its CRS")
+    return inside
+
+
+def area_window(area: BaseGeometry, margin: tuple[int, int], grid: GeoGrid) -> Window:
+    """Return the window around an area in scene px, `margin` (x, y) px larger, within the scene."""
+    left, top, right, bottom = area.bounds
+    left, top = max(0, int(left) - margin[0]), max(0, int(top) - margin[1])
+    right = min(grid.width, int(np.ceil(right)) + margin[0])
+    bottom = min(grid.height, int(np.ceil(bottom)) + margin[1])
+    return Window(top, left, bottom - top, right - left)
+
+
+def _bounds(area: str, crs: str | None) -> tuple[BaseGeometry, str | None] | None:
+    parts = area.split(",")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        return None
+    if len(numbers) != 4 or not np.isfinite(numbers).all():
+        raise AreaError(f"the area {area} needs four numbers: left,bottom,right,top")
+    left, bottom, right, top = numbers
+    if left >= right or bottom == top:
+        raise AreaError(f"the area {area} is empty; give left,bottom,right,top with left below right")
+    # Straight edges bend in another CRS: enough points on them keep the corners' sides in place.
+    return shapely.segmentize(shapely.box(left, bottom, right, top), (right - left) / 32), crs
+
+
+def _file(area: str, crs: str | None) -> tuple[BaseGeometry, object]:
+    import geopandas
+
+    if "://" not in area and not Path(area).exists():
+        raise AreaError(f"the area {area} does not exist; give a vector file or left,bottom,right,top")
+    try:
+        layer = geopandas.read_file(area, columns=[])
+    except Exception as error:  # pyogrio and GDAL raise many kinds for a file that is no vector file
+        raise AreaError(f"the area {area} cannot be read as a vector file ({' '.join(str(error).split())})") from error
+    polygons = layer.geometry[layer.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
+    if polygons.empty:
+        raise AreaError(f"the area {area} holds no polygon; give a layer of polygons")
+    return shapely.union_all(shapely.make_valid(polygons.values)), polygons.crs or crs
+
+
+def _reproject(geometry: BaseGeometry, source: object, target: object, area: str) -> BaseGeometry:
+    import pyproj
+
+    try:
+        transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
+    except pyproj.exceptions.CRSError as error:
+        raise AreaError(f"the area's CRS {source} is not known; give one such as EPSG:4326") from error
+    moved = shapely.transform(geometry, lambda xy: np.stack(transformer.transform(xy[:, 0], xy[:, 1]), axis=1))
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        raise AreaError(f"the area {area} cannot be expressed in the scene's CRS; check its coordinates and its CRS")
+    return moved

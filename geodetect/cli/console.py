@@ -1,0 +1,109 @@
+"""What the terminal shows while a run goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import AbstractContextManager
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from geodetect.progress import Reporter
+
+STAGES = {"detect": "Detecting", "merge": "Merging", "write": "Writing"}
+
+
+class BarReporter(Reporter, AbstractContextManager):
+    """A progress bar with tiles per second, objects found and time left, on stderr."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._bar = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("tiles  {task.fields[speed]:>5.1f}/s  {task.fields[found]:>6,} found "),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("Opening", total=None, speed=0.0, found=0)
+
+    def __enter__(self) -> BarReporter:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def progress(self, stage: str, done: int, total: int, found: int = 0) -> None:
+        """Move the bar."""
+        fields: dict = {"description": STAGES.get(stage, stage), "found": found}
+        if stage == "detect":
+            if done == 0:
+                self._started = time.perf_counter()
+            speed = done / max(time.perf_counter() - self._started, 1e-3)
+            fields |= {"completed": done, "total": total, "speed": speed}
+        self._bar.update(self._task, **fields)
+
+    def note(self, message: str) -> None:
+        """Print a note above the bar."""
+        self._bar.console.print(f"[dim]{message}[/dim]", highlight=False)
+
+
+class JsonReporter(Reporter, AbstractContextManager):
+    """One JSON object a line on stdout, at most ten progress lines a second."""
+
+    def __init__(self) -> None:
+        self._last = ("", 0.0)
+
+    def __enter__(self) -> JsonReporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def progress(self, stage: str, done: int, total: int, found: int = 0) -> None:
+        """Print a progress line, unless one of the same stage was printed just now."""
+        now = time.monotonic()
+        if stage != self._last[0] or now - self._last[1] >= 0.1 or done == total:
+            self._last = stage, now
+            self.emit({"type": "progress", "stage": stage, "done": done, "total": total, "found": found})
+
+    def note(self, message: str) -> None:
+        """Print a note line."""
+        self.emit({"type": "note", "message": message})
+
+    @staticmethod
+    def emit(message: dict) -> None:
+        """Print one message."""
+        click.echo(json.dumps(message))
+
+
+class QuietReporter(Reporter, AbstractContextManager):
+    """Prints the notes to stderr where a script's log may want them, and nothing else."""
+
+    def __init__(self, notes: bool) -> None:
+        self._notes = notes
+
+    def __enter__(self) -> QuietReporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def note(self, message: str) -> None:
+        """Print a note."""
+        if self._notes:
+            click.echo(message, err=True)
+
+
+def make_reporter(progress: str) -> BarReporter | JsonReporter | QuietReporter:
+    """Return the reporter for `--progress auto|json|none`; auto shows a bar on a terminal and only notes elsewhere."""
+    if progress == "json":
+        return JsonReporter()
+    if progress == "auto" and Console(stderr=True).is_terminal:
+        return BarReporter()
+    return QuietReporter(notes=progress == "auto")

@@ -1,0 +1,76 @@
+"""`geodetect demo`: a first run on a sample scene whose objects are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from geodetect.cli.evaluate import print_table
+
+if TYPE_CHECKING:
+    from geodetect.demo import Truth
+
+SCENE, DETECTIONS, ERRORS, PREVIEW = "scene.tif", "detections.gpkg", "errors.gpkg", "preview.png"
+
+
+@click.command(short_help="Draw a sample scene, detect in it and compare.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("geodetect-demo"),
+    show_default=True,
+    help="Where the files go.",
+)
+@click.option(
+    "--size", type=click.IntRange(512, 16384), default=4096, show_default=True, help="Side of the scene, px of 0.5 m."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number draws another scene."
+)
+@click.option("-m", "--model", default="yolov3-tiny", show_default=True, help="Model that finds planes and ships.")
+@click.option(
+    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Least score of a detection."
+)
+def demo(folder: Path, size: int, seed: int, model: str, score: float) -> None:
+    """Draw an airport by the sea, find its planes and ships, and say which were found and which were not.
+
+    The scene is drawn by geodetect itself, so every object in it is known, and nothing is downloaded but the model
+    where that is not installed. A second run uses the scene that is there.
+    """
+    import geodetect
+    from geodetect import layers
+    from geodetect.cli.console import BarReporter
+    from geodetect.evaluation import evaluate
+
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = _scene(folder / SCENE, size, seed)
+    with BarReporter() as reporter:
+        result = geodetect.detect(
+            truth.scene, model=model, score=score, output=folder / DETECTIONS, preview=folder / PREVIEW, overwrite=True,
+            reporter=reporter,
+        )  # fmt: skip
+    found, true = layers.read_objects(folder / DETECTIONS), layers.read_objects(truth.layer)
+    evaluation = evaluate(found, true)
+    layers.write_errors(folder / ERRORS, evaluation, found, true)
+    click.echo(f"{len(true)} objects drawn, {len(found)} detections in {result.run['seconds']:.1f} s with {model}:\n")
+    print_table(evaluation)
+    click.echo("")
+    for name, what in (
+        (SCENE, "the scene"), (truth.layer.name, "what was drawn"), (DETECTIONS, "what was found: open it in QGIS over the scene"),
+        (ERRORS, "hits, misses, false alarms and duplicates, coloured"), (PREVIEW, "a picture of the detections"),
+    ):  # fmt: skip
+        click.echo(f"{folder / name}  {what}")
+
+
+def _scene(path: Path, size: int, seed: int) -> Truth:
+    """Return the sample scene, drawn unless it is there."""
+    from geodetect.demo import find_scene, make_scene
+
+    there = find_scene(path, size, seed)
+    if there is not None:
+        click.echo(f"Using {path}, which is there already.", err=True)
+        return there
+    click.echo(f"Drawing {path} ({size} x {size} px, seed {seed}) …", err=True)
+    return make_scene(path, size, seed)

@@ -1,0 +1,108 @@
+"""The group of all commands, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from geodetect import __version__
+from geodetect.errors import Cancelled, GeodetectError
+
+# command: (module, attribute), imported when the command is run
+_COMMANDS = {
+    "detect": ("geodetect.cli.detect", "detect"),
+    "scene": ("geodetect.cli.scene", "scene"),
+    "models": ("geodetect.cli.models", "models"),
+    "evaluate": ("geodetect.cli.evaluate", "evaluate"),
+    "demo": ("geodetect.cli.demo", "demo"),
+}
+_PLUGINS = "geodetect.commands"  # entry points by which other packages add commands
+
+
+class Commands(click.Group):
+    """Commands loaded when they are called for; a first argument that is none of them is a scene to detect in."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_COMMANDS, *(e.name for e in importlib.metadata.entry_points(group=_PLUGINS))]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in _COMMANDS:
+            module, attribute = _COMMANDS[name]
+            return getattr(importlib.import_module(module), attribute)
+        for entry in importlib.metadata.entry_points(group=_PLUGINS, name=name):
+            return entry.load()
+        return None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {"--help", "-h", "--version"}
+        if args and args[0] not in own and args[0] not in self.list_commands(ctx):
+            args = ["detect", *args]
+        return super().parse_args(ctx, args)
+
+    def main(self, args: Sequence[str] | None = None, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run, and end with the exit codes 0 done, 1 failed, 2 usage, 3 bad input, 130 cancelled."""
+        words = list(sys.argv[1:] if args is None else args)
+        try:
+            return super().main(words, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (KeyboardInterrupt, click.Abort, Cancelled) as error:
+            _cancelled(words, error)
+        except GeodetectError as error:
+            _failed(words, str(error), error.exit_code)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone; so do we, quietly
+            sys.exit(1)
+        except Exception as error:
+            if os.environ.get("GEODETECT_DEBUG"):
+                raise
+            text = " ".join(str(error).split()) or "no message"
+            hint = "set GEODETECT_DEBUG=1 to see where it comes from, and report it"
+            _failed(words, f"unexpected {type(error).__name__}: {text}; {hint}", 1)
+
+
+def _failed(words: Sequence[str], message: str, code: int) -> NoReturn:
+    if _wants_json(words):
+        click.echo(json.dumps({"type": "error", "code": code, "message": message}))
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)
+
+
+def _cancelled(words: Sequence[str], error: BaseException) -> NoReturn:
+    if _wants_json(words):
+        click.echo(json.dumps({"type": "cancelled"}))
+    said = str(error) if isinstance(error, Cancelled) else ""
+    click.echo(said or "Stopped. No output was written; run the same command again to start over.", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "pytest" in sys.modules:
+        sys.exit(130)
+    os._exit(130)  # the engine may be amid a batch in its thread: a normal exit would wait for it
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    return "--progress=json" in words or ("--progress", "json") in zip(words, words[1:], strict=False)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="geodetect")
+def cli() -> None:
+    """Find planes, ships and other objects in large satellite and aerial images.
+
+    \b
+    geodetect SCENE...          find objects, write SCENE_detections.gpkg
+    geodetect demo              see it work on a scene that is made on the spot
+    """
+
+
+def main() -> None:
+    """Entry point of the `geodetect` command."""
+    cli()

@@ -1,0 +1,169 @@
+"""The settings of a detection run."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geodetect.card import ModelCard
+from geodetect.errors import ConfigError
+
+SCORE_FLOOR = 0.05
+"""Detections are decoded and merged from this score on, whatever score is asked for (unless a lower one is).
+
+So the result at a higher score is the result at a lower one, filtered: a layer can be filtered later without
+running again. A weak view of an object beyond a seam also still helps to place a strong one.
+"""
+
+
+@dataclass(frozen=True)
+class DetectConfig:
+    """How to detect. Every field but those of the engine changes the result; None takes the model card's value."""
+
+    model: str = "yolov3-tiny"  # name, alias, package folder or weights file
+    card: str | None = None  # model.yaml for a weights file
+    classes: tuple[str, ...] = ()  # keep these only; empty: all
+    score: float | Mapping[str, float] | None = None  # least score, 0..1, for all or a class
+    iou: float | Mapping[str, float] | None = None  # boxes of a class that overlap more are one object, 0..1
+    average: bool = False  # a kept box becomes the score-weighted mean of the boxes it suppressed
+    bands: tuple[str, ...] | None = None  # numbers from 1 or colour names, in the model's order
+    stretch: str = "auto"  # "auto", "none", "LOW,HIGH" in pixel values, or "LOW%,HIGH%" percentiles
+    gsd: str = "auto"  # "auto", "native" or m/px to resample to
+    area: str | None = None  # vector file or "left,bottom,right,top"
+    area_crs: str | None = None  # of bounds and of files that have none; None: the scene's
+    tile: int | None = None  # side, px at the network's ground sample distance
+    overlap: float | None = None  # below 1 a share of the tile, else px
+    require_crs: bool = False
+    engine: str = "auto"  # openvino, onnxruntime, mindspore
+    device: str = "auto"  # cpu, gpu, ascend
+    precision: str = "auto"  # float32, bfloat16
+    batch_size: int | None = None
+    threads: int | None = None  # for engine and decompression; None: all cores
+
+    def __post_init__(self) -> None:
+        for name in ("score", "iou"):
+            value = getattr(self, name)
+            for part in value.values() if isinstance(value, Mapping) else [value]:
+                if part is not None and not (_is_number(part) and 0 <= part <= 1):
+                    raise ConfigError(f"{name} is {part}, give a number from 0 to 1")
+        if self.overlap is not None and not (_is_number(self.overlap) and self.overlap >= 0):
+            raise ConfigError(f"overlap is {self.overlap}, give a share of the tile below 1 or a number of px")
+        for name in ("tile", "batch_size", "threads"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int) and value > 0):
+                raise ConfigError(f"{name} is {value}, give a whole number above 0")
+        if self.gsd not in ("auto", "native"):
+            metres = _number(self.gsd)
+            if metres is None or not metres > 0:
+                raise ConfigError(f"gsd is {self.gsd!r}, give auto, native or metres per pixel")
+        self.stretch_limits()  # raises where it cannot be read
+        if self.area_crs and not self.area:
+            raise ConfigError("area_crs is given without an area; give the area too")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "the configuration") -> DetectConfig:
+        """Return settings from a parsed YAML mapping; an unknown key is an error with the nearest known one."""
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{where} is no mapping of settings; write lines such as `model: yolov4`")
+        known = {field.name for field in dataclasses.fields(cls)}
+        for key in values:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, 1)
+                raise ConfigError(
+                    f"{where} has the unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
+                )
+        plain = {key: tuple(map(str, v)) if isinstance(v, list) else v for key, v in values.items()}
+        if "gsd" in plain:
+            plain["gsd"] = str(plain["gsd"])
+        return cls(**plain)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> DetectConfig:
+        """Return settings from a YAML file; raises ConfigError naming the file."""
+        import yaml
+
+        try:
+            values = yaml.safe_load(Path(path).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML ({' '.join(str(error).split())})") from error
+        return cls.from_dict(values or {}, str(path))
+
+    def stretch_limits(self) -> tuple[str, float, float]:
+        """Return (kind, low, high) with kind "auto", "none", "values" or "percent"."""
+        if self.stretch in ("auto", "none"):
+            return self.stretch, 0.0, 0.0
+        parts = [part.strip() for part in self.stretch.split(",")]
+        kind = "percent" if all(part.endswith("%") for part in parts) else "values"
+        numbers = [_number(part.rstrip("%")) for part in parts]
+        if len(numbers) == 2 and numbers[0] is not None and numbers[1] is not None:
+            low, high = numbers
+            if low < high and (kind == "values" or (low >= 0 and high <= 100)):
+                return kind, low, high
+        raise ConfigError(f"stretch is {self.stretch!r}, give auto, none, LOW,HIGH in pixel values or LOW%,HIGH%")
+
+
+@dataclass(frozen=True)
+class ClassRules:
+    """What holds for each class of the model, one entry a class in the model's order.
+
+    Attributes:
+        scores: least score; above 1 for classes that are filtered out.
+        ious: IoU above which two boxes are one object.
+    """
+
+    scores: tuple[float, ...]
+    ious: tuple[float, ...]
+
+    @property
+    def floor(self) -> float:
+        """The score from which on detections are decoded and merged."""
+        return min(SCORE_FLOOR, *self.scores)
+
+    @classmethod
+    def of(cls, config: DetectConfig, card: ModelCard) -> ClassRules:
+        """Return the rules of a run; raises ConfigError where a class is not the model's."""
+        _known(config.classes, card, "classes")
+        scores = _per_class("score", config.score, card.thresholds.score, card, otherwise=0.25)
+        ious = _per_class("iou", config.iou, card.thresholds.iou, card, otherwise=0.45)
+        if config.classes:
+            scores = tuple(
+                s if name in config.classes else math.inf for name, s in zip(card.classes, scores, strict=True)
+            )
+        return cls(scores, ious)
+
+
+def _per_class(name: str, asked: Any, default: Any, card: ModelCard, otherwise: float) -> tuple[float, ...]:
+    """Merge one option over the card's default; both are a number or a mapping by class."""
+    values = dict.fromkeys(card.classes, otherwise)
+    for source in (default, asked):
+        if isinstance(source, Mapping):
+            _known(source, card, name)
+            values.update(source)
+        elif source is not None:
+            values = dict.fromkeys(card.classes, float(source))
+    return tuple(float(values[c]) for c in card.classes)
+
+
+def _known(names: Sequence[str] | Mapping[str, Any], card: ModelCard, option: str) -> None:
+    for name in names:
+        if name not in card.classes:
+            near = difflib.get_close_matches(name, card.classes, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(card.classes)}"
+            raise ConfigError(f"{option} names {name!r}, which is no class of {card.name}; {hint}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,61 @@
+"""Every error that geodetect raises on purpose.
+
+    GeodetectError
+    ├── InputError              something the user gave is wrong            exit code 3
+    │   ├── SceneError          the raster
+    │   ├── ModelError          the model package, its card or its weights
+    │   ├── ConfigError         an option's value
+    │   ├── AreaError           the area of interest
+    │   └── OutputError         the place to write to
+    ├── DownloadError           a file that could not be fetched            exit code 1
+    ├── EngineError             the engine or device is not available       exit code 1
+    └── Cancelled               the user stopped the run                    exit code 130
+
+A message is one sentence that says what is wrong, where, and what to do.
+"""
+
+
+class GeodetectError(Exception):
+    """Base of all errors of geodetect; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class InputError(GeodetectError):
+    """Something that the user gave cannot be used."""
+
+    exit_code = 3
+
+
+class SceneError(InputError):
+    """The raster cannot be read or does not fit the request."""
+
+
+class ModelError(InputError):
+    """The model package, its card or its weights are wrong or do not fit together."""
+
+
+class ConfigError(InputError):
+    """An option has a value that cannot be used."""
+
+
+class AreaError(InputError):
+    """The area of interest cannot be read or misses the scene."""
+
+
+class OutputError(InputError):
+    """The output cannot be written."""
+
+
+class DownloadError(GeodetectError):
+    """A file could not be fetched."""
+
+
+class EngineError(GeodetectError):
+    """The engine or the device is not available on this machine."""
+
+
+class Cancelled(GeodetectError):
+    """The user stopped the run."""
+
+    exit_code = 130

@@ -1,0 +1,126 @@
+"""Merging: from what all tiles saw to one detection an object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from geodetect import boxes as geometry
+from geodetect.boxes import Pairs
+from geodetect.detections import Detections
+from geodetect.nms import Columns, nms, overlapping, ranking, strongest_first, suppress, thresholds
+from geodetect.seams import Views, cut_sides, join_views
+from geodetect.window import Window
+
+__all__ = ["merge", "nms"]
+
+
+def merge(
+    detections: Detections,
+    windows: Sequence[Window] | np.ndarray,
+    scene: Window | Sequence[float] | np.ndarray,
+    iou: float | Sequence[float] | np.ndarray = 0.45,
+    average: bool = False,
+) -> Detections:
+    """Return one detection an object from what all tiles saw, by falling score.
+
+    Views that the tiles' borders cut are dropped where another tile saw more of the object, and joined where none saw
+    all of it (see `seams`); then greedy non-maximum suppression, label by label, settles the rest. A box that is
+    still cut never suppresses a whole one.
+
+    Law: where the overlap is at least the longest object, any tile grid gives what one big tile gives. The result
+    does not depend on the order of the detections, and merging it again changes nothing (unless averaged).
+
+    Args:
+        detections: views of all tiles, scene px, with or without suppression a tile; `tiles` is an index into
+            `windows`, or -1 for what is merged already.
+        windows: the tiles, as windows or bounds (T, 4).
+        scene: what the tiles cover, as window or bounds (4,); nothing is cut at its borders.
+        iou: suppress above this, one number or one a label (L,), 0..1.
+        average: replace each box by the mean, weighted with the scores, of itself and the whole boxes that it
+            suppressed. Tighter boxes where the tiles' detections were not suppressed before.
+
+    Raises:
+        ValueError: a tile is not in windows, a threshold is not in 0..1 or missing, or a coordinate is not finite.
+    """
+    bounds = _bounds(windows)
+    if len(detections) and not -1 <= detections.tiles.min() <= detections.tiles.max() < len(bounds):
+        raise ValueError(f"detections name tiles up to {detections.tiles.max()}, but there are {len(bounds)} windows")
+    limits = thresholds(iou, detections.labels)
+    sides = cut_sides(detections.boxes, detections.tiles, bounds, _bounds([scene])[0])
+    rivals, cut_pairs = _pairs(detections, limits, sides.any(axis=1))
+    views = join_views(detections, sides, bounds, cut_pairs)
+    rivals = _concatenate([rivals, _between_owners(views, limits, cut_pairs)])
+    columns = ranking(views.boxes, views.scores, detections.labels)
+    stands = views.owner == np.arange(len(detections))
+    kept = stands & suppress((views.cut, *columns) if views.cut.any() else columns, rivals)
+    boxes, scores = _settle(views, kept, rivals, columns, average)
+    rows = np.flatnonzero(kept)
+    boxes, scores, labels = boxes[rows], scores[rows], detections.labels[rows]
+    if average:  # means may meet where the boxes themselves did not
+        order = nms(boxes, scores, labels, iou)
+    else:
+        order = strongest_first(ranking(boxes, scores, labels))
+    return Detections.of(boxes[order], scores[order], labels[order])
+
+
+def _bounds(windows: Sequence[Window | Sequence[float]] | np.ndarray) -> np.ndarray:
+    """Return bounds (T, 4) of windows or bounds."""
+    rows = [window.bounds if isinstance(window, Window) else window for window in windows]
+    return np.array(rows, np.float64).reshape(-1, 4)
+
+
+def _concatenate(pairs: Sequence[Pairs]) -> Pairs:
+    none = np.empty(0, np.intp)
+    return np.concatenate([none, *(i for i, _ in pairs)]), np.concatenate([none, *(j for _, j in pairs)])
+
+
+def _pairs(detections: Detections, limits: np.ndarray, cut: np.ndarray) -> tuple[Pairs, Pairs]:
+    """Return the pairs of one label: whole boxes above the threshold, and all that overlap where one is cut."""
+    rivals, cut_pairs = [], []
+    for i, j in geometry.pair_blocks(detections.boxes, detections.labels):
+        some = cut.take(i) | cut.take(j)
+        cut_pairs.append((i[some], j[some]))
+        rivals.append(overlapping(detections.boxes, limits, (i[~some], j[~some])))
+    return _concatenate(rivals), _concatenate(cut_pairs)
+
+
+def _between_owners(views: Views, limits: np.ndarray, pairs: Pairs) -> Pairs:
+    """Return the pairs of rows that stand for the pairs' detections and overlap by more than the threshold."""
+    i, j = views.owner.take(pairs[0]), views.owner.take(pairs[1])
+    some = np.flatnonzero((i >= 0) & (j >= 0) & (i != j))
+    return overlapping(views.boxes, limits, (i.take(some), j.take(some)))
+
+
+def _settle(views: Views, kept: np.ndarray, rivals: Pairs, columns: Columns, average: bool) -> Pairs:
+    """Return boxes and scores of all rows after each kept one has taken over what fell to it.
+
+    A suppressed box belongs to its strongest rival. If it is cut it passes its score on; if it is whole and `average`
+    asks for it, it counts in the mean.
+    """
+    boxes, scores = views.boxes, views.scores.copy()
+    winner, loser = np.concatenate(rivals), np.concatenate(rivals[::-1])
+    wanted = kept.take(winner) & ~kept.take(loser) & (views.owner.take(loser) == loser)
+    if not average:
+        wanted &= views.cut.take(loser)
+    some = np.flatnonzero(wanted)
+    winner, loser = winner.take(some), loser.take(some)
+    mine = np.full(len(boxes), -1)
+    order = strongest_first([column[winner] for column in columns])[::-1]
+    mine[loser[order]] = winner[order]  # of equal indices the last is written: the strongest
+    part = np.flatnonzero((mine >= 0) & views.cut)
+    np.maximum.at(scores, mine[part], views.scores[part])
+    return (_mean(boxes, views, mine, columns) if average else boxes), scores
+
+
+def _mean(boxes: np.ndarray, views: Views, mine: np.ndarray, columns: Columns) -> np.ndarray:
+    """Return the boxes as means, weighted with the scores, of themselves and the whole ones that fell to them."""
+    rows = np.flatnonzero((mine >= 0) & ~views.cut)
+    rows = rows[strongest_first([column[rows] for column in columns])]  # one order of summation, whatever the input's
+    weights = views.scores.astype(np.float64)
+    total = weights + np.bincount(mine[rows], weights[rows], len(boxes))
+    sums = [
+        column * weights + np.bincount(mine[rows], (column * weights)[rows], len(boxes)) for column in boxes.T
+    ]
+    return np.stack(sums, axis=1) / np.maximum(total, 1e-12)[:, None]

@@ -1,0 +1,1 @@
+"""The model packages that geodetect comes with, one folder each; no code."""

@@ -1,0 +1,227 @@
+"""Model packages: folders that hold a card (`model.yaml`), weights and, where made, the same network as ONNX."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from geodetect.card import ModelCard, WeightsFile
+from geodetect.checksum import file_sha256
+from geodetect.errors import ModelError
+
+CARD = "model.yaml"
+PARAMETER_FORMATS = (".safetensors", ".npz", ".ckpt")
+WEIGHTS_FORMATS = (*PARAMETER_FORMATS, ".mindir")
+_ROLES = ("weights", "onnx", "selftest")
+_MAX_CARD = 1 << 20  # bytes; a card is a page or two
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """A model that is on this disk: its card and the folder that its files are relative to."""
+
+    card: ModelCard
+    root: Path
+
+    @property
+    def weights_path(self) -> Path | None:
+        """The MindSpore parameters, None where the package has none."""
+        return self._path(self.card.weights)
+
+    @property
+    def onnx_path(self) -> Path | None:
+        """The ONNX file, None where the package has none."""
+        return self._path(self.card.onnx)
+
+    @property
+    def selftest_path(self) -> Path | None:
+        """The stored input and heads, None where the package has none."""
+        return self._path(self.card.selftest)
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of the weights (of the ONNX file where there are no other), for a result's provenance."""
+        file = self.card.weights or self.card.onnx
+        return file.sha256 if file else ""
+
+    @property
+    def licence_note(self) -> str:
+        """One line to show whenever the model is used."""
+        note = f"{self.card.name}: {self.card.licence or 'no licence is stated, ask its author before use'}"
+        return f"{note}. Contains: {self.card.attribution}" if self.card.attribution else note
+
+    def _path(self, file: WeightsFile | None) -> Path | None:
+        return self.root / file.file if file else None
+
+
+def open_package(path: str | Path, verify: bool = True) -> ModelPackage:
+    """Return the package in a folder.
+
+    Its files must be there and inside it; with `verify` their checksums must agree with the card, and the shapes of
+    the weights with the network, the classes and the anchors.
+
+    Raises ModelError naming the file and the field that is wrong.
+    """
+    root = Path(path)
+    package = ModelPackage(read_card(root / CARD), root)
+    check_package(package, checksums=verify, parameters=verify)
+    return package
+
+
+def check_package(package: ModelPackage, checksums: bool = True, parameters: bool = True) -> None:
+    """Raise ModelError unless the package's files are there, unchanged and fit the card."""
+    where = package.root / CARD
+    if package.card.weights is None and package.card.onnx is None:
+        raise ModelError(f"{where}: neither weights nor onnx is given, so there is nothing to run")
+    for role, file in _files(package.card):
+        found = package.root / file.file
+        if not found.is_file():
+            raise ModelError(
+                f"{where}: {role}.file is {file.file}, which is not in the folder; install the model again"
+            )
+        if not found.resolve().is_relative_to(package.root.resolve()):
+            raise ModelError(f"{where}: {role}.file is {file.file}, which leads out of the folder")
+        if not checksums:
+            continue
+        if not file.sha256:
+            raise ModelError(f"{where}: {role}.sha256 is missing; `sha256sum {file.file}` prints it")
+        if (sha256 := file_sha256(found)) != file.sha256.lower():
+            raise ModelError(
+                f"{found} is damaged or was changed: its SHA-256 is {sha256[:12]}…, {role}.sha256 of {CARD} says "
+                f"{file.sha256[:12].lower()}…; install the model again"
+            )
+    weights = package.weights_path
+    if parameters and weights is not None and weights.suffix in PARAMETER_FORMATS:
+        _check_parameters(weights, package.card)
+
+
+def write_package(
+    folder: str | Path,
+    card: ModelCard,
+    weights: str | Path | None = None,
+    onnx: str | Path | None = None,
+    selftest: str | Path | None = None,
+) -> ModelPackage:
+    """Write a package from a card and copies of its files, fill in their checksums, and return it.
+
+    The folder appears whole or not at all; a package that is there already is replaced.
+    Raises ModelError when card and files do not fit together or the folder holds something else.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / CARD).exists():
+        raise ModelError(f"{folder} is not empty and is no model package; name another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        card = dataclasses.replace(
+            card,
+            weights=_take(weights, new, "weights"),
+            onnx=_take(onnx, new, "model"),
+            selftest=_take(selftest, new, "selftest"),
+        )
+        (new / CARD).write_text(dump_card(card), encoding="utf-8")
+        check_package(ModelPackage(card, new), checksums=False)
+        if folder.exists():
+            os.replace(folder, Path(scratch) / "old")
+        os.replace(new, folder)
+    return ModelPackage(card, folder)
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """Return the card in a YAML file; raises ModelError naming the file and the field that is wrong."""
+    path = Path(path)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_MAX_CARD + 1)
+    except FileNotFoundError:
+        raise ModelError(f"{path.parent} is no model package: it has no {path.name}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} cannot be read ({error})") from None
+    if len(text) > _MAX_CARD:
+        raise ModelError(f"{path} is too long for a model card")
+    try:
+        values = yaml.load(text, Loader=_CardLoader)  # a SafeLoader: no objects
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark else ""
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ModelError(f"{path} is no valid YAML ({place}{problem})") from None
+    return ModelCard.from_dict(values, str(path))
+
+
+def dump_card(card: ModelCard) -> str:
+    """Return the card as YAML; `read_card` of it gives an equal card."""
+    return yaml.dump(card.to_dict(), Dumper=_CardDumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _files(card: ModelCard) -> Iterator[tuple[str, WeightsFile]]:
+    for role in _ROLES:
+        if (file := getattr(card, role)) is not None:
+            yield role, file
+
+
+def _take(file: str | Path | None, folder: Path, stem: str) -> WeightsFile | None:
+    """Copy a file into the folder under the name that packages use and return its entry."""
+    if file is None:
+        return None
+    target = folder / f"{stem}{Path(file).suffix}"
+    try:
+        shutil.copyfile(file, target)
+    except OSError as error:
+        raise ModelError(f"{file} cannot be copied to {target} ({error.strerror})") from error
+    return WeightsFile(target.name, file_sha256(target))
+
+
+def _check_parameters(weights: Path, card: ModelCard) -> None:
+    from geodetect.networks.graphs import expected_shapes
+    from geodetect.networks.parameters import check_parameters, read_parameters
+
+    expected = expected_shapes(card.network.family, len(card.classes))
+    check_parameters(read_parameters(weights), expected, where=str(weights))
+
+
+class _CardLoader(yaml.SafeLoader):
+    """YAML without aliases (a few lines of them can expand to gigabytes) and without a key given twice."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+class _CardDumper(yaml.SafeDumper):
+    """YAML as one would write it by hand: a row of values on one line, rows of rows below each other."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True  # the loader refuses them
+
+
+def _represent_list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
+    rows_of_rows = any(isinstance(item, list) and any(isinstance(part, list) for part in item) for item in value)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=not rows_of_rows)
+
+
+def _represent_dict(dumper: yaml.SafeDumper, value: dict[str, Any]) -> yaml.Node:
+    numbers = bool(value) and all(isinstance(item, int | float) for item in value.values())
+    return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=numbers)
+
+
+_CardDumper.add_representer(list, _represent_list)
+_CardDumper.add_representer(dict, _represent_dict)

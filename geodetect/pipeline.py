@@ -1,0 +1,240 @@
+"""From a scene to georeferenced detections: the main job, read it from `detect` down."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import secrets
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geodetect import exports, registry
+from geodetect.batching import Batch, batches
+from geodetect.card import ModelCard
+from geodetect.config import ClassRules, DetectConfig
+from geodetect.decode import decode
+from geodetect.detections import Detections
+from geodetect.engines import Engine, open_engine
+from geodetect.features import Features, from_detections
+from geodetect.files import check_writable
+from geodetect.grid import GeoGrid
+from geodetect.merge import merge
+from geodetect.package import ModelPackage
+from geodetect.plan import Plan, make_plan
+from geodetect.preview import write_preview
+from geodetect.progress import SILENT, Reporter
+from geodetect.scene import Scene, gdal_settings, open_scene
+
+if TYPE_CHECKING:
+    import geopandas
+
+
+@dataclass(frozen=True, eq=False)
+class DetectResult:
+    """What a run found.
+
+    Attributes:
+        detections: merged, scene px, by falling score.
+        features: the same in map units, with attributes.
+        grid: the scene's grid.
+        classes: the model's classes; a label is an index into them.
+        run: what is stored in `geodetect_runs`: model, licence, thresholds, tiles, engine, versions, seconds.
+        output: the file written, or None.
+    """
+
+    detections: Detections
+    features: Features
+    grid: GeoGrid
+    classes: tuple[str, ...]
+    run: dict[str, Any]
+    output: Path | None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many objects of each class were found, classes without any left out."""
+        found = np.bincount(self.detections.labels, minlength=len(self.classes))
+        return {name: int(n) for name, n in zip(self.classes, found, strict=True) if n}
+
+    def to_geodataframe(self) -> geopandas.GeoDataFrame:
+        """Return the features as a GeoDataFrame in the scene's CRS."""
+        return self.features.to_geodataframe()
+
+
+def detect(
+    scene: str | Path,
+    *,
+    model: str | Path | None = None,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    preview: str | Path | None = None,
+    config: DetectConfig | None = None,
+    reporter: Reporter = SILENT,
+    **settings: Any,
+) -> DetectResult:
+    """Find the objects in one scene and write them as map features.
+
+    Args:
+        scene: GeoTIFF, COG, VRT, JPEG 2000, JPEG, PNG or whatever else GDAL opens; a path or a URL.
+        model: name, alias, package folder or weights file; None: the configuration's.
+        output: .gpkg, .geojson, .fgb, .parquet, .csv or .json (COCO); None writes nothing.
+        overwrite: replace an output that exists.
+        preview: .png or .jpg that shows the detections over the scene.
+        config: settings; None: the defaults.
+        reporter: is told progress and notes, and may cancel.
+        settings: fields of `DetectConfig` that replace the configuration's, such as `score=0.4`.
+
+    Raises:
+        InputError: scene, model, area, option or output cannot be used; nothing was written.
+        EngineError: the engine or device is not available.
+        Cancelled: the reporter asked to stop; nothing was written.
+
+    Example:
+        >>> result = geodetect.detect("harbour.tif", model="yolov3-tiny", output="harbour.gpkg")  # doctest: +SKIP
+        >>> result.counts  # doctest: +SKIP
+        {'ship': 41}
+    """
+    started = time.perf_counter()
+    if model is not None:
+        settings["model"] = str(model)
+    config = dataclasses.replace(config or DetectConfig(), **settings)
+    targets = [Path(target) for target in (output, preview) if target is not None]
+    if output is not None:
+        exports.check_format(Path(output))
+    for target in targets:
+        check_writable(target, overwrite)
+    package = registry.resolve(config.model, config.card)
+    card = package.card
+    rules = ClassRules.of(config, card)
+    with open_scene(scene, config.bands, card.input.bands, config.require_crs, config.threads or 2) as opened:
+        with gdal_settings(opened, 64 << 20):
+            plan = make_plan(opened, card, config)
+        for note in (*opened.notes, *plan.notes):
+            reporter.note(note)
+        options = config.engine, config.device, config.precision, config.batch_size, config.threads
+        engine = open_engine(package, *options, canvas=plan.canvas)
+        try:
+            found = predict_tiles(opened, plan, engine, card, rules, reporter)
+        finally:
+            engine.close()
+        reporter.progress("merge", 0, 1, len(found))
+        detections = select(merge(found, plan.windows, plan.region, rules.ious, average=config.average), rules, plan)
+        run = _run(opened, package, rules, plan, engine, config, detections)
+        features = from_detections(detections, opened.grid, card.classes, opened.name, card.name, run["run_id"])
+        reporter.progress("write", 0, 1, len(detections))
+        run["seconds"] = round(time.perf_counter() - started, 3)
+        if output is not None:
+            exports.write(Path(output), features, run, card.classes, card.palette, opened.grid)
+        if preview is not None:
+            stretch = plan.normaliser.stretch
+            write_preview(Path(preview), opened, stretch, detections, card.classes, card.palette)
+    written = None if output is None else Path(output)
+    return DetectResult(detections, features, opened.grid, card.classes, run, written)
+
+
+def predict_tiles(
+    scene: Scene, plan: Plan, engine: Engine, card: ModelCard, rules: ClassRules, reporter: Reporter
+) -> Detections:
+    """Return what the network sees in all tiles, unmerged, in the scene frame.
+
+    The engine works in a thread: while it is busy the last batch is decoded and the next is read, and the calling
+    thread stays free to be interrupted.
+    """
+    found: list[Detections] = []
+    count, total = 0, len(plan.windows)
+
+    def collect(batch: Batch, running: Future) -> None:
+        nonlocal count
+        heads = _wait(running)
+        found.append(decode(heads, card.heads, rules.floor, plan.letterbox, batch.tiles))
+        count += int((found[-1].scores >= np.take(rules.scores, found[-1].labels)).sum())
+        reporter.progress("detect", batch.passed, total, count)
+
+    reporter.progress("detect", 0, total)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+    try:
+        waiting: tuple[Batch, Future] | None = None
+        for batch in batches(scene, plan, engine.batch_size):
+            running = pool.submit(engine.predict, batch.images)
+            if waiting:
+                collect(*waiting)
+            waiting = batch, running
+        if waiting:
+            collect(*waiting)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    reporter.progress("detect", total, total, count)
+    return Detections.concatenate(found)
+
+
+def select(detections: Detections, rules: ClassRules, plan: Plan) -> Detections:
+    """Return the merged detections that reach their class's score and whose centre lies in the area of interest."""
+    keep = detections.scores >= np.take(np.asarray(rules.scores), detections.labels)
+    if plan.area is not None:
+        import shapely
+
+        x = (detections.boxes[:, 0] + detections.boxes[:, 2]) / 2
+        y = (detections.boxes[:, 1] + detections.boxes[:, 3]) / 2
+        keep &= shapely.intersects_xy(plan.area, x, y)
+    return detections[keep]
+
+
+def _wait(running: Future) -> Any:
+    """Return a future's result; wakes up often, since Windows delivers Ctrl-C to no thread that only waits."""
+    while True:
+        try:
+            return running.result(timeout=0.2)
+        except NotYet:
+            if running.done():  # the engine's own time-out, not ours
+                return running.result()
+
+
+def _run(
+    scene: Scene,
+    package: ModelPackage,
+    rules: ClassRules,
+    plan: Plan,
+    engine: Engine,
+    config: DetectConfig,
+    detections: Detections,
+) -> dict[str, Any]:
+    """Return the row of `geodetect_runs`: all that is needed to know how a result came about."""
+    card, now = package.card, datetime.now(timezone.utc)
+    finite = {name: score for name, score in zip(card.classes, rules.scores, strict=True) if score <= 1}
+    counts = np.bincount(detections.labels, minlength=len(card.classes))
+    return {
+        "run_id": f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        "created": now.isoformat(timespec="seconds"),
+        "scene": scene.name,
+        "model": card.name,
+        "model_version": card.version,
+        "model_sha256": package.sha256,
+        "licence": card.licence,
+        "attribution": card.attribution,
+        "scores": finite,
+        "ious": {name: iou for name, iou in zip(card.classes, rules.ious, strict=True) if name in finite},
+        "counts": {name: int(n) for name, n in zip(card.classes, counts, strict=True) if name in finite},
+        "tile": list(plan.tile),
+        "overlap": list(plan.overlap),
+        "canvas": plan.canvas,
+        "gsd": plan.gsd,
+        "area": config.area,
+        "bands": list(scene.bands),
+        "stretch": {"low": list(plan.normaliser.stretch.low), "high": list(plan.normaliser.stretch.high)},
+        "average": int(config.average),
+        "tiles": len(plan.windows),
+        "tiles_skipped": plan.skipped,
+        "engine": engine.name,
+        "device": engine.device,
+        "precision": engine.precision,
+        "georeference": scene.grid.origin,
+        "notes": [*scene.notes, *plan.notes],
+        "versions": {name: importlib.metadata.version(name) for name in ("geodetect", "numpy", "rasterio")},
+        "seconds": 0.0,
+    }

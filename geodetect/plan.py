@@ -1,0 +1,152 @@
+"""What a run will do with a scene, decided before the first tile is read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from geodetect.area import area_window, read_area
+from geodetect.card import Input, ModelCard
+from geodetect.config import DetectConfig
+from geodetect.errors import ConfigError
+from geodetect.letterbox import Letterbox
+from geodetect.radiometry import Normaliser, Stretch
+from geodetect.scene import Scene
+from geodetect.tiling import tile_windows
+from geodetect.window import Window
+
+_STEP = 32  # the networks' largest stride: sides of the canvas are multiples of it
+_NEARLY = 0.05  # a resampling of less than 5 % is left out: it costs sharpness and gains nothing
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tiles and radiometry of one run.
+
+    Attributes:
+        canvas: side of the network's input, px.
+        shape: (height, width) that a tile is read at, canvas px; the rest of the canvas is fill.
+        letterbox: how a tile (scene px) lies on the canvas.
+        tile, overlap: (width, height), scene px.
+        region: what the tiles cover, scene px.
+        windows: the tiles to run, row by row.
+        skipped: how many tiles hold no data or lie outside the area.
+        area: area of interest, scene px, or None.
+        gsd: ground sample distance that the network sees, m/px, or None where unknown.
+        normaliser: from pixels to the network's values.
+        notes: sentences that the user should know.
+    """
+
+    canvas: int
+    shape: tuple[int, int]
+    letterbox: Letterbox
+    tile: tuple[int, int]
+    overlap: tuple[int, int]
+    region: Window
+    windows: tuple[Window, ...]
+    skipped: int
+    area: BaseGeometry | None
+    gsd: float | None
+    normaliser: Normaliser
+    notes: tuple[str, ...]
+
+    @property
+    def resampled(self) -> bool:
+        """Whether the network sees other pixels than the scene's."""
+        return (self.letterbox.scale_x, self.letterbox.scale_y) != (1.0, 1.0)
+
+    @property
+    def cache_bytes(self) -> int:
+        """GDAL's block cache that lets each block be decoded once: two rows of tiles, 64 MB to 512 MB."""
+        row = self.region.width * (self.tile[1] * 2) * len(self.normaliser.mean) * 2
+        return int(min(max(row, 64 << 20), 512 << 20))
+
+
+def make_plan(scene: Scene, card: ModelCard, config: DetectConfig) -> Plan:
+    """Return the plan of a run; reads no more of the scene than its overviews or a few patches."""
+    side = config.tile or card.input.tile or card.input.size
+    # The card's tile may be stretched to the canvas (600 px to 608): any other tile keeps that scale.
+    canvas = _STEP * math.ceil(side * card.input.size / (card.input.tile or card.input.size) / _STEP)
+    if config.tile and (card.input.tile or card.input.size) == card.input.size:
+        side = canvas
+    ratio_x, ratio_y, gsd, notes = _ratios(scene, card.input, config)
+    tile = max(1, round(side / ratio_x)), max(1, round(side / ratio_y))
+    overlap = _overlap(config, card, side, tile)
+    area = read_area(config.area, config.area_crs, scene.grid, scene.name) if config.area else None
+    region = Window(0, 0, scene.grid.height, scene.grid.width)
+    if area is not None:
+        region = area_window(area, overlap, scene.grid)
+    windows = tile_windows(region, tile, overlap)
+    total = len(windows)
+    if area is not None:
+        shapely.prepare(area)
+        windows = [w for w in windows if area.intersects(shapely.box(*w.bounds))]
+    windows = [w for w, there in zip(windows, scene.occupied(windows), strict=True) if there]
+    height, width = min(tile[1], region.height), min(tile[0], region.width)
+    shape = max(1, round(canvas * height / tile[1])), max(1, round(canvas * width / tile[0]))
+    stretch = scene_stretch(scene, config)
+    return Plan(
+        canvas=canvas,
+        shape=shape,
+        letterbox=Letterbox(shape[1] / width, shape[0] / height),
+        tile=tile,
+        overlap=overlap,
+        region=region,
+        windows=tuple(windows),
+        skipped=total - len(windows),
+        area=area,
+        gsd=gsd,
+        normaliser=Normaliser(stretch, card.input.mean, card.input.std, card.input.fill),
+        notes=tuple(notes),
+    )
+
+
+def scene_stretch(scene: Scene, config: DetectConfig) -> Stretch:
+    """Return one stretch for the whole scene: 8-bit pixels stay, others are stretched between percentiles."""
+    kind, low, high = config.stretch_limits()
+    bands = len(scene.bands)
+    if kind == "values":
+        return Stretch((low,) * bands, (high,) * bands)
+    if kind == "none" or (kind == "auto" and scene.dtype == "uint8"):
+        return Stretch.identity(bands)
+    pixels, valid = scene.sample()
+    return Stretch.from_percentiles(pixels, valid, *([(low, high)] if kind == "percent" else []))
+
+
+def _ratios(scene: Scene, card: Input, config: DetectConfig) -> tuple[float, float, float | None, list[str]]:
+    """Return network px per scene px along x and y, the ground sample distance that results, and notes."""
+    measured = scene.grid.gsd
+    if measured is None:
+        wanted = config.gsd not in ("auto", "native")
+        note = "its ground sample distance is unknown, so the scene is not resampled"
+        return 1.0, 1.0, None, [note] if wanted else []
+    mean = math.sqrt(measured[0] * measured[1])
+    if config.gsd == "native":
+        return 1.0, 1.0, mean, []
+    if config.gsd != "auto":
+        target = float(config.gsd)
+    else:
+        finest, coarsest = card.gsd or (mean, mean)
+        target = min(max(mean, finest), coarsest)
+    ratio_x, ratio_y = measured[0] / target, measured[1] / target
+    if max(abs(ratio_x - 1), abs(ratio_y - 1)) < _NEARLY:
+        return 1.0, 1.0, mean, []
+    if max(ratio_x, ratio_y) > 8:
+        note = (
+            f"its pixels of {mean:.3g} m are far too coarse for this model, which needs {target:.3g} m; "
+            "the scene is not resampled and little can be found"
+        )
+        return 1.0, 1.0, mean, [note]
+    note = f"resampled from {measured[0]:.3g} x {measured[1]:.3g} m to {target:.3g} m a pixel for the model"
+    return ratio_x, ratio_y, target, [note]
+
+
+def _overlap(config: DetectConfig, card: ModelCard, side: int, tile: tuple[int, int]) -> tuple[int, int]:
+    overlap = card.thresholds.overlap if config.overlap is None else config.overlap
+    share = overlap if overlap < 1 else overlap / side
+    if share >= 1:
+        raise ConfigError(f"overlap is {overlap:g} px, give less than the tile of {side} px")
+    return round(share * tile[0]), round(share * tile[1])

@@ -1,0 +1,377 @@
+"""Opening and reading one raster: the only module that reads scenes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import from_gcps
+from rasterio.windows import Window as RasterWindow
+
+from geodetect.bands import choose_bands
+from geodetect.errors import SceneError
+from geodetect.grid import GeoGrid
+from geodetect.window import Window
+
+_REMOTE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_MAX_RETRY": "3", "GDAL_HTTP_RETRY_DELAY": "1"}
+_SAMPLES, _SAMPLE_SIDE = 8, 128  # a large scene without overviews is sampled by 8 x 8 patches of 128 px
+_OVERVIEW_SIDE = 1024  # px, about what a scene with overviews is looked at as a whole
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window with its pixels, which may be resampled.
+
+    Attributes:
+        window: scene px.
+        pixels: (bands, h, w) in the raster's own type.
+        valid: (h, w) bool, or None where every pixel is.
+    """
+
+    window: Window
+    pixels: np.ndarray
+    valid: np.ndarray | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pixel is valid."""
+        return self.valid is not None and not self.valid.any()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One open raster and how it is read. Close it, or use it as a context manager.
+
+    Reading is safe from any thread: each has a GDAL handle of its own.
+
+    Attributes:
+        path: as given: a file or a URL that GDAL understands.
+        grid: size, geotransform, CRS.
+        bands: the bands read, from 1.
+        dtype: of the pixels; uint8 where a palette is expanded.
+        mask: what tells valid pixels: "none", "nodata", "alpha", "dataset" (a mask band).
+        block: (height, width) of the file's blocks, px.
+        has_overviews: whether a reduced copy is stored.
+        notes: sentences that the user should know.
+    """
+
+    path: str
+    grid: GeoGrid
+    bands: tuple[int, ...]
+    dtype: np.dtype
+    mask: str
+    block: tuple[int, int]
+    driver: str
+    has_overviews: bool
+    notes: tuple[str, ...]
+    _alpha: int = 0
+    _nodata: tuple[float | None, ...] = ()
+    _palette: np.ndarray | None = None
+    _options: dict[str, Any] = field(default_factory=dict)
+    _local: threading.local = field(default_factory=threading.local)
+    _handles: list = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the raster is read over a network."""
+        return "://" in self.path and not self.path.startswith("file://")
+
+    def read(self, window: Window, shape: tuple[int, int] | None = None) -> Tile:
+        """Return the pixels of a window, resampled by GDAL to `shape` (height, width) where given.
+
+        Raises:
+            SceneError: the file is damaged there.
+        """
+        shape = shape or (window.height, window.width)
+        indexes = [*self.bands, self._alpha] if self._alpha else list(self.bands)
+        if self._palette is not None:
+            resampling = Resampling.nearest
+        else:
+            shrinks = shape[0] < window.height or shape[1] < window.width
+            resampling = Resampling.average if shrinks else Resampling.bilinear
+        area = RasterWindow(window.col, window.row, window.width, window.height)
+        options: dict[str, Any] = {"window": area, "out_shape": shape, "resampling": resampling}
+        try:
+            handle = self._handle()
+            pixels = handle.read(indexes, **(options | {"out_shape": (len(indexes), *shape)}))
+            mask = handle.read_masks(self.bands[0], window=area, out_shape=shape) if self.mask == "dataset" else None
+        except RasterioError as error:
+            raise SceneError(
+                f"{self.path} cannot be read at column {window.col}, row {window.row}: it is damaged or cut off; "
+                f"copy it again from its source (GDAL: {_reason(error)})"
+            ) from error
+        return self._tile(window, pixels, mask)
+
+    def _tile(self, window: Window, pixels: np.ndarray, mask: np.ndarray | None) -> Tile:
+        valid = None
+        if self.mask == "dataset" and mask is not None:
+            valid = mask > 0
+        elif self._alpha:
+            valid, pixels = pixels[-1] > 0, pixels[:-1]
+        elif self.mask == "nodata":
+            valid = ~np.logical_and.reduce([_equals(b, v) for b, v in zip(pixels, self._nodata, strict=True)])
+        if self._palette is not None:
+            colours = self._palette[np.clip(pixels[0], 0, len(self._palette) - 1)]
+            valid = (colours[..., 3] > 0) & (True if valid is None else valid)
+            pixels = np.ascontiguousarray(np.moveaxis(colours[..., :3], -1, 0))
+        if pixels.dtype.kind == "f":
+            finite = np.isfinite(pixels).all(axis=0)
+            valid = finite if valid is None else valid & finite
+        return Tile(window, pixels, None if valid is None or valid.all() else valid)
+
+    def overview(self, side: int = _OVERVIEW_SIDE) -> Tile:
+        """Return the whole scene reduced to at most `side` px; quick only where the file has overviews."""
+        scale = min(1.0, side / max(self.grid.width, self.grid.height))
+        shape = max(1, round(self.grid.height * scale)), max(1, round(self.grid.width * scale))
+        return self.read(Window(0, 0, self.grid.height, self.grid.width), shape)
+
+    def sample(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return pixels (bands, N) and their validity (N,) that stand for the whole scene.
+
+        From the overviews where there are any, else from patches spread evenly: a large file is never read whole.
+        """
+        small = max(self.grid.width, self.grid.height) <= 2 * _OVERVIEW_SIDE
+        tiles = [self.overview()] if small or self.has_overviews else [self.read(w) for w in self._patches()]
+        pixels = np.concatenate([tile.pixels.reshape(len(tile.pixels), -1) for tile in tiles], axis=1)
+        valid = [np.full(t.pixels.shape[1:], True) if t.valid is None else t.valid for t in tiles]
+        return pixels, np.concatenate([v.ravel() for v in valid])
+
+    def _patches(self) -> list[Window]:
+        height, width = min(_SAMPLE_SIDE, self.grid.height), min(_SAMPLE_SIDE, self.grid.width)
+        rows = np.linspace(0, self.grid.height - height, _SAMPLES).astype(int)
+        columns = np.linspace(0, self.grid.width - width, _SAMPLES).astype(int)
+        windows = [Window(int(r), int(c), height, width) for r in np.unique(rows) for c in np.unique(columns)]
+        stored = self.occupied(windows)
+        return [w for w, there in zip(windows, stored, strict=True) if there] or windows[:1]
+
+    def occupied(self, windows: Sequence[Window]) -> np.ndarray:
+        """Return which windows may hold data (N,) bool, without decoding a pixel.
+
+        A window is out where the file stores none of its blocks (sparse GeoTIFF), or where the mask's overview
+        shows nothing valid in or beside it.
+        """
+        occupied = np.ones(len(windows), bool)
+        for stored, cell in (self._stored_blocks(), self._mask_overview()):
+            if stored is not None:
+                height, width = cell
+                for i, w in enumerate(windows):
+                    rows = slice(int(w.row / height), int(np.ceil(w.bottom / height)))
+                    columns = slice(int(w.col / width), int(np.ceil(w.right / width)))
+                    occupied[i] &= bool(stored[rows, columns].any())
+        return occupied
+
+    def _stored_blocks(self) -> tuple[np.ndarray | None, tuple[float, float]]:
+        height, width = self.block
+        if self.driver != "GTiff" or self.is_remote:
+            return None, (1, 1)
+        rows, columns = -(-self.grid.height // height), -(-self.grid.width // width)
+        item = self._handle().get_tag_item
+        stored = np.empty((rows, columns), bool)
+        for row, column in np.ndindex(rows, columns):
+            key = f"BLOCK_OFFSET_{column}_{row}"
+            stored[row, column] = any(item(key, "TIFF", bidx=band) is not None for band in set(self.bands))
+        # A driver that keeps no block index answers None for all: that says nothing.
+        return (stored if stored.any() or self._is_sparse else None), (height, width)
+
+    @property
+    def _is_sparse(self) -> bool:
+        """Whether the file is far too small to hold its blocks, as a wholly empty sparse file is."""
+        try:
+            return os.path.getsize(self.path) < 64 * 1024
+        except OSError:
+            return False
+
+    def _mask_overview(self) -> tuple[np.ndarray | None, tuple[float, float]]:
+        if self.mask == "none" or not self.has_overviews:
+            return None, (1, 1)
+        tile = self.overview()
+        if tile.valid is None:
+            return None, (1, 1)
+        padded = np.pad(tile.valid, 1)
+        near = np.zeros_like(tile.valid)
+        for row in range(3):
+            for column in range(3):
+                near |= padded[row : row + near.shape[0], column : column + near.shape[1]]
+        return near, (self.grid.height / near.shape[0], self.grid.width / near.shape[1])
+
+    def _handle(self):
+        handle = getattr(self._local, "handle", None)
+        if handle is None:
+            handle = self._local.handle = _open(self.path, **self._options)
+            self._handles.append(handle)
+        return handle
+
+    def close(self) -> None:
+        """Close the file in all threads."""
+        while self._handles:
+            self._handles.pop().close()
+        self._local.__dict__.clear()
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_scene(
+    path: str | Path,
+    bands: Sequence[str | int] | None = None,
+    needed: Sequence[str] = ("red", "green", "blue"),
+    require_crs: bool = False,
+    threads: int = 1,
+) -> Scene:
+    """Return the scene behind a path or URL, ready to read.
+
+    Args:
+        path: GeoTIFF, COG, VRT, JPEG 2000, JPEG, PNG or whatever else GDAL opens; http(s), s3 and zip URLs too.
+        bands: see `choose_bands`.
+        needed: the network's inputs.
+        require_crs: refuse a scene without CRS instead of using pixel coordinates.
+        threads: for decompressing the blocks of one read.
+
+    Raises:
+        SceneError: the raster is missing, no raster, empty, complex, has too few bands or no CRS.
+    """
+    path = str(path)
+    handle = _open(path)
+    try:
+        if handle.count == 0 or handle.width == 0 or handle.height == 0:
+            inner = ", ".join(handle.subdatasets[:3])
+            hint = f"it is a container; give one of its rasters, such as {inner}" if inner else "give another file"
+            raise SceneError(f"{path} holds no pixels itself; {hint}")
+        if any("complex" in kind for kind in handle.dtypes):
+            raise SceneError(f"{path} has complex pixels; make an amplitude image of it first, with gdal_calc.py")
+        grid, notes = _grid(handle, path, require_crs)
+        palette = _palette(handle) if bands is None else None
+        if palette is not None:
+            chosen, reason = (1,), "the palette's colours"
+        else:
+            interpretations = [kind.name.lower() for kind in handle.colorinterp]
+            choice = choose_bands(bands, needed, interpretations, handle.descriptions, path)
+            chosen, reason = choice.indexes, choice.reason
+        dtype = np.dtype(np.uint8) if palette is not None else np.dtype(handle.dtypes[chosen[0] - 1])
+        mask, alpha = _mask(handle, chosen)
+        is_tiff = handle.driver in ("GTiff", "COG")
+        return Scene(
+            path=path,
+            grid=grid,
+            bands=chosen,
+            dtype=dtype,
+            mask=mask,
+            block=handle.block_shapes[chosen[0] - 1],
+            driver=handle.driver,
+            has_overviews=bool(handle.overviews(chosen[0])),
+            notes=(*notes, f"bands {', '.join(map(str, chosen))}: {reason}"),
+            _alpha=alpha,
+            _nodata=tuple(handle.nodatavals[band - 1] for band in chosen),
+            _palette=palette,
+            _options={"NUM_THREADS": str(threads)} if is_tiff and threads > 1 else {},
+        )
+    finally:
+        handle.close()
+
+
+@contextlib.contextmanager
+def gdal_settings(scene: Scene | str, cache_bytes: int) -> Iterator[None]:
+    """Set GDAL's block cache and network options for the reads inside; enter it in every reading thread."""
+    path = scene if isinstance(scene, str) else scene.path
+    with rasterio.Env(GDAL_CACHEMAX=cache_bytes, **(_REMOTE if "://" in path else {})):
+        yield
+
+
+def _open(path: str, **options: str):
+    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists() and ":" not in path:
+        raise SceneError(f"{path} does not exist; check the path")
+    if Path(path).is_dir() and not any(Path(path).iterdir()):
+        raise SceneError(f"{path} is an empty folder; give a raster file")
+    try:
+        with warnings.catch_warnings(), rasterio.Env(**(_REMOTE if "://" in path else {})):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path, **options)
+    except RasterioError as error:
+        raise SceneError(
+            f"{path} cannot be opened as a raster; check that it is an image that GDAL reads, with gdalinfo "
+            f"(GDAL: {_reason(error)})"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    return " ".join(str(cause).split()).rstrip(".")
+
+
+def _grid(handle, path: str, require_crs: bool) -> tuple[GeoGrid, list[str]]:
+    gcps, gcp_crs = handle.gcps
+    transform, crs, origin, notes = handle.transform, handle.crs, "geotransform", []
+    if transform == Affine.identity() and len(gcps) >= 3:
+        transform, crs, origin = from_gcps(gcps), gcp_crs, "gcps"
+        x, y = GeoGrid(handle.width, handle.height, transform).to_scene(
+            np.array([point.x for point in gcps]), np.array([point.y for point in gcps])
+        )
+        away = np.hypot(x - [point.col for point in gcps], y - [point.row for point in gcps]).max()
+        notes.append(
+            f"georeferenced by an affine fit to {len(gcps)} ground control points, at most {away:.1f} px off; for more "
+            "accuracy, warp the scene first with gdalwarp"
+        )
+    elif transform == Affine.identity() and crs is None:
+        origin = "pixels"
+    if crs is None:
+        hint = "assign one, for example with gdal_edit.py -a_srs EPSG:32630"
+        if require_crs:
+            raise SceneError(f"{path} has no CRS; {hint} {path}")
+        units = "pixels" if origin == "pixels" else "the unknown units of its geotransform"
+        notes.append(f"the scene has no CRS, the results' coordinates are {units}; {hint}")
+    if transform.determinant == 0:
+        raise SceneError(f"{path} has a geotransform of no area; assign a right one with gdal_edit.py -a_ullr")
+    return GeoGrid(handle.width, handle.height, transform, crs, origin), notes
+
+
+def _mask(handle, bands: Sequence[int]) -> tuple[str, int]:
+    """Return the kind of mask and the alpha band's number, 0 for none."""
+    interpretations = [kind.name for kind in handle.colorinterp]
+    flags = handle.mask_flag_enums[bands[0] - 1]
+    if "alpha" in interpretations:
+        return "alpha", interpretations.index("alpha") + 1
+    if MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags:
+        return "dataset", 0
+    if any(handle.nodatavals[band - 1] is not None for band in bands):
+        return "nodata", 0
+    return "none", 0
+
+
+def _palette(handle) -> np.ndarray | None:
+    """Return the palette (N, 4) uint8 of a raster with one palette band, else None."""
+    if handle.count != 1 or handle.colorinterp[0].name != "palette":
+        return None
+    colours = handle.colormap(1)
+    table = np.zeros((max(colours) + 1, 4), np.uint8)
+    for index, colour in colours.items():
+        table[index] = colour
+    return table
+
+
+def _equals(band: np.ndarray, nodata: float | None) -> np.ndarray:
+    if nodata is None:
+        return np.zeros(band.shape, bool)
+    if np.isnan(nodata):
+        return np.isnan(band)
+    if band.dtype.kind != "f" and not np.iinfo(band.dtype).min <= nodata <= np.iinfo(band.dtype).max:
+        return np.zeros(band.shape, bool)  # such as -9999 of a uint8 band: no pixel can have it
+    return band == np.asarray(nodata).astype(band.dtype)

@@ -1,0 +1,126 @@
+"""The shipped graphs in OpenVINO and ONNX Runtime against the reference heads."""
+
+import functools
+import subprocess
+import sys
+
+import golden
+import numpy as np
+import pytest
+
+from geodetect.card import FAMILIES
+from geodetect.errors import EngineError, ModelError
+from geodetect.networks import graphs
+
+VARIANTS = ("mindspore", "darknet")
+
+
+@functools.cache
+def random_parameters(family, classes=1):
+    """Small weights and mild normalisation, so that activations stay near 1 through any depth."""
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for name, shape in graphs.expected_shapes(family, classes).items():
+        if name.endswith(("gamma", "moving_variance")):
+            arrays[name] = generator.uniform(0.9, 1.1, shape).astype(np.float32)
+        else:
+            fan_in = int(np.prod(shape[1:]))
+            arrays[name] = (generator.standard_normal(shape, np.float32) / np.sqrt(fan_in)).astype(np.float32)
+    return arrays
+
+
+def openvino_heads(model, images):
+    openvino = pytest.importorskip("openvino")
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return [np.array(head) for head in compiled(images).values()]
+
+
+def onnxruntime_heads(model, images):
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {graphs.IMAGES: images})
+
+
+@pytest.mark.parametrize("family", golden.FAMILIES)
+def test_both_engines_give_the_reference_heads(family, shared):
+    parameters = golden.weights(shared, family)
+    free = graphs.load_openvino(family, "mindspore", parameters)
+    onnx = graphs.to_onnx(family, "mindspore", parameters)
+    for size in golden.SIZES:
+        expected = golden.heads(shared, family, size)
+        assert golden.worst(openvino_heads(free, golden.images(size)), expected) < 2e-5
+        assert golden.worst(onnxruntime_heads(onnx, golden.images(size)), expected) < 2e-5
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_both_engines_agree_in_any_variant_batch_and_shape(family, variant):
+    parameters = random_parameters(family)
+    images = golden.images((96, 32), batch=2)
+    fixed = openvino_heads(graphs.load_openvino(family, variant, parameters, images.shape), images)
+    heads = onnxruntime_heads(graphs.to_onnx(family, variant, parameters, shape=images.shape), images)
+    for stride, head in zip((32, 16, 8), heads, strict=False):
+        assert head.shape == (2, 18, 96 // stride, 32 // stride)
+    assert golden.worst(fixed, heads) < 1e-4
+
+
+def test_the_variants_differ_where_darknet_does():
+    for family in ("yolov3", "yolov4"):
+        ours, theirs = (graphs.graph_path(family, variant).read_bytes() for variant in VARIANTS)
+        assert ours != theirs
+    assert len({graphs.graph_path("yolov3-tiny", variant) for variant in VARIANTS}) == 1
+
+
+def test_names_of_inputs_and_outputs():
+    parameters = random_parameters("yolov3-tiny")
+    model = graphs.load_openvino("yolov3-tiny", "mindspore", parameters)
+    assert [item.get_any_name() for item in model.inputs] == ["images"]
+    assert [item.get_any_name() for item in model.outputs] == ["head_32", "head_16"]
+    onnx = graphs.to_onnx("yolov3-tiny", "mindspore", parameters)
+    assert [item.name for item in onnx.graph.input] == ["images"]
+    assert [item.name for item in onnx.graph.output] == ["head_32", "head_16"]
+
+
+def test_written_onnx_file_is_checked_and_carries_its_metadata(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "model.onnx"
+    parameters = random_parameters("yolov3-tiny", 2)
+    graphs.to_onnx("yolov3-tiny", "mindspore", parameters, path, shape=(1, 3, 64, 96), metadata={"classes": "a,b"})
+    assert [item.name for item in tmp_path.iterdir()] == ["model.onnx"]
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert {item.key: item.value for item in model.metadata_props} == {"classes": "a,b"}
+    shapes = [[dim.dim_value for dim in head.type.tensor_type.shape.dim] for head in model.graph.output]
+    assert shapes == [[1, 21, 2, 3], [1, 21, 4, 6]]
+
+
+@pytest.mark.parametrize("make", [graphs.load_openvino, graphs.to_onnx])
+def test_parameters_that_do_not_fit_are_refused(make):
+    parameters = dict(random_parameters("yolov3-tiny"))
+    parameters.pop("feature_map.backbone.conv3.0.weight")
+    with pytest.raises(ModelError, match=r"1 missing \(feature_map.backbone.conv3.0.weight\)"):
+        make("yolov3-tiny", "mindspore", parameters)
+    with pytest.raises(ModelError, match="missing"):
+        make("yolov3-tiny", "mindspore", {})
+    with pytest.raises(ModelError, match="yolov5"):
+        make("yolov5", "mindspore", {})
+
+
+@pytest.mark.parametrize(("module", "make"), [("openvino", graphs.load_openvino), ("onnx", graphs.to_onnx)])
+def test_a_missing_package_is_one_sentence(module, make, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(EngineError, match=f"pip install .*{module}"):
+        make("yolov3-tiny", "mindspore", {})
+
+
+def test_graphs_are_small():
+    sizes = {path.name: path.stat().st_size for path in graphs.graph_path("yolov3").parent.iterdir()}
+    assert len(sizes) == 5 and max(sizes.values()) < 100_000
+
+
+def test_graphs_need_no_engine_to_tell_shapes():
+    code = (
+        "import sys; from geodetect.networks.graphs import expected_shapes; expected_shapes('yolov4', 3);"
+        "sys.exit(any(name in sys.modules for name in ('mindspore', 'openvino', 'onnx', 'onnxruntime')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

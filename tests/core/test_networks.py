@@ -1,0 +1,143 @@
+"""The networks against the reference networks' parameters and raw heads."""
+
+import csv
+import subprocess
+import sys
+
+import golden
+import numpy as np
+import pytest
+
+from geodetect.errors import ModelError
+from geodetect.networks import build, load_parameters
+from geodetect.networks.graphs import expected_shapes
+from geodetect.networks.safetensors import write_safetensors
+
+mindspore = pytest.importorskip("mindspore")
+
+COUNTS = {  # (family, classes): parameters in all, of the published networks
+    ("yolov3", 80): 62_001_757,
+    ("yolov3", 16): 61_657_117,
+    ("yolov4", 80): 65_741_916,
+    ("yolov4", 16): 65_298_780,
+    ("yolov3-tiny", 80): 8_858_734,
+    ("yolov3-tiny", 16): 8_710_894,
+}
+
+
+def fill(cell, parameters):
+    for item in cell.get_parameters():
+        item.set_data(mindspore.Tensor(parameters[item.name]))
+    return cell
+
+
+def run(cell, images):
+    return [head.asnumpy() for head in cell(mindspore.Tensor(images))]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def graph_mode():
+    mindspore.set_context(mode=mindspore.GRAPH_MODE)
+
+
+@pytest.mark.parametrize(("family", "classes"), COUNTS)
+def test_number_of_parameters(family, classes):
+    sizes = [int(np.prod(shape)) for shape in expected_shapes(family, classes).values()]
+    assert sum(sizes) == COUNTS[family, classes]
+
+
+@pytest.mark.parametrize("family", golden.FAMILIES)
+def test_parameters_are_those_of_the_shipped_graph(family):
+    cell = build(family, 3)
+    built = {item.name: tuple(item.shape) for item in cell.get_parameters()}
+    assert list(built.items()) == list(expected_shapes(family, 3).items())
+
+
+@pytest.mark.parametrize("family", golden.FAMILIES)
+def test_names_and_order_are_upstreams(family, shared):
+    with open(shared / "golden" / f"{golden.stem(family)}_params.csv", newline="") as file:
+        table = [(row["name"], tuple(map(int, row["shape"].split("x")))) for row in csv.DictReader(file)]
+    assert list(expected_shapes(family, golden.CLASSES[family]).items()) == table
+
+
+@pytest.mark.parametrize("family", golden.FAMILIES)
+def test_raw_heads_are_the_references(family, shared):
+    cell = fill(build(family, golden.CLASSES[family]), golden.weights(shared, family))
+    for size in golden.SIZES:
+        assert golden.worst(run(cell, golden.images(size)), golden.heads(shared, family, size)) < 2e-5
+
+
+def test_batch_is_its_images_one_by_one(shared):
+    cell = fill(build("yolov3-tiny", 80), golden.weights(shared, "yolov3-tiny"))
+    images = golden.images((64, 64), batch=3)
+    single = [run(cell, image[None]) for image in images]
+    assert golden.worst(run(cell, images), [np.concatenate(heads) for heads in zip(*single, strict=True)]) < 1e-5
+
+
+@pytest.mark.parametrize(("family", "momentum"), [("yolov3", {0.1, 0.9}), ("yolov4", {0.9}), ("yolov3-tiny", {0.9})])
+def test_batch_normalisation_settings(family, momentum):
+    norms = [cell for _, cell in build(family, 1).cells_and_names() if isinstance(cell, mindspore.nn.BatchNorm2d)]
+    assert {round(1 - norm.momentum, 6) for norm in norms} == momentum  # MindSpore keeps the new value's weight
+    assert {norm.eps for norm in norms} == {1e-5}
+
+
+def test_leaky_relu_and_its_gradient():
+    from geodetect.networks.layers import LeakyReLU
+
+    x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    cell = LeakyReLU()
+    np.testing.assert_allclose(cell(mindspore.Tensor(x)).asnumpy(), np.where(x > 0, x, np.float32(0.1) * x), rtol=3e-7)
+    gradient = mindspore.grad(cell)(mindspore.Tensor(x)).asnumpy()
+    np.testing.assert_allclose(gradient, np.where(x > 0, 1, 0.1), rtol=3e-7)
+
+
+def test_load_parameters_from_a_training_run(tmp_path, shared):
+    arrays = golden.weights(shared, "yolov3-tiny")
+    records = [{"name": f"yolo_network.{name}", "data": mindspore.Tensor(array)} for name, array in arrays.items()]
+    records += [{"name": f"moments.{item['name']}", "data": item["data"]} for item in records]
+    records += [
+        {"name": "global_step", "data": mindspore.Tensor(np.array([7], np.int32))},
+        {"name": "learning_rate", "data": mindspore.Tensor(np.full(7, 1e-3, np.float32))},
+        {"name": "momentum", "data": mindspore.Tensor(np.float32(0.9))},
+    ]
+    mindspore.save_checkpoint(records, str(tmp_path / "run.ckpt"))
+    cell = build("yolov3-tiny", 80)
+    load_parameters(cell, tmp_path / "run.ckpt")
+    assert all(np.array_equal(item.asnumpy(), arrays[item.name]) for item in cell.get_parameters())
+
+
+def test_load_parameters_refuses_another_number_of_classes(tmp_path, shared):
+    write_safetensors(tmp_path / "coco.safetensors", golden.weights(shared, "yolov3-tiny"))
+    with pytest.raises(ModelError, match=r"trained for 80 classes, the model has 2"):
+        load_parameters(build("yolov3-tiny", 2), tmp_path / "coco.safetensors")
+
+
+@pytest.mark.parametrize(("family", "classes", "variant"), [("yolov5", 2, "mindspore"), ("yolov3", 0, "mindspore"),
+                                                            ("yolov3", 2, "torch")])  # fmt: skip
+def test_build_refuses_what_there_is_not(family, classes, variant):
+    with pytest.raises(ModelError, match=family):
+        build(family, classes, variant)
+
+
+def test_importing_the_package_does_not_import_mindspore():
+    code = "import sys, geodetect.networks.graphs, geodetect.networks.darknet; sys.exit('mindspore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_convolutions_are_told_to_leave_avx512_alone():
+    code = "import os, geodetect.networks.runtime; print(os.environ['ONEDNN_MAX_CPU_ISA'])"
+    environment = {"PATH": "", "PYTHONPATH": ":".join(sys.path)}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "AVX2"
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [("sys.modules['mindspore'] = None", "geodetect[mindspore]"), ("numpy.__version__ = '2.4.6'", "numpy<2")],
+)
+def test_an_unusable_mindspore_is_one_sentence(broken, message):
+    code = f"import sys, numpy; {broken}; from geodetect.networks import build; build('yolov3', 2)"
+    environment = {"PATH": "", "PYTHONPATH": ":".join(sys.path)}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("geodetect.errors.EngineError") and message in last
