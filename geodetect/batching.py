@@ -68,14 +68,14 @@ def _feed(scene: Scene, plan: Plan, batch_size: int, queue: Queue, stop: threadi
     shape = batch_size, len(plan.normaliser.mean), plan.canvas, plan.canvas
     ring = deque(np.zeros(shape, np.float32) for _ in range(BUFFERS))
     try:
-        images, tiles, passed = ring[0], [], 0
+        images, last = ring[0], len(plan.windows) - 1
+        tiles: list[tuple[int, Window]] = []
         for index, tile in enumerate(_tiles(scene, plan, stop)):
-            passed += 1
             if not tile.is_empty:
                 plan.normaliser(tile.pixels, tile.valid, images[len(tiles)])
                 tiles.append((index, tile.window))
-            if len(tiles) == batch_size or (tiles and index == len(plan.windows) - 1):
-                put(Batch(images, tiles, passed))
+            if len(tiles) == batch_size or (tiles and index == last):
+                put(Batch(images, tiles, index + 1))
                 ring.rotate(-1)
                 images, tiles = ring[0], []
         put(None)

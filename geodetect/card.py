@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,14 +61,15 @@ class Input:
     gsd: tuple[float, float] | None = None  # ground sample distances it works for, m/px: (finest, coarsest)
 
     def __post_init__(self) -> None:
-        _check(self.size > 0 and self.size % 32 == 0, f"input.size is {self.size}, a multiple of 32 is needed")
-        _check(self.tile >= 0, f"input.tile is {self.tile}, a number of pixels is needed")
+        multiple = isinstance(self.size, int) and self.size > 0 and self.size % 32 == 0
+        _check(multiple, f"input.size is {self.size!r}, a multiple of 32 is needed")
+        _check(isinstance(self.tile, int) and self.tile >= 0, f"input.tile is {self.tile!r}, pixels are needed")
         _check(self.resize in ("letterbox", "stretch"), f"input.resize is {self.resize!r}, not letterbox or stretch")
-        _check(0 <= self.fill <= 255, f"input.fill is {self.fill}, not in 0..255")
-        _check(
-            len(self.bands) == len(self.mean) == len(self.std) == 3, "input.bands, mean and std need three values each"
-        )
-        _check(all(value > 0 for value in self.std), "input.std needs positive values")
+        _check(isinstance(self.fill, int) and 0 <= self.fill <= 255, f"input.fill is {self.fill!r}, not in 0..255")
+        triples = all(isinstance(value, tuple) and len(value) == 3 for value in (self.bands, self.mean, self.std))
+        _check(triples, "input.bands, mean and std need three values each")
+        _check(all(math.isfinite(value) for value in self.mean), "input.mean needs finite values")
+        _check(all(0 < value < math.inf for value in self.std), "input.std needs positive values")
         if self.gsd is not None:
             _check(len(self.gsd) == 2 and 0 < self.gsd[0] <= self.gsd[1], "input.gsd needs [finest, coarsest] in m/px")
 
@@ -85,10 +87,9 @@ class Heads:
             len(self.anchors) == len(self.strides) == len(self.scale_xy) > 0,
             "heads.anchors, strides and scale_xy need one entry a head",
         )
-        _check(
-            all(len(size) == 2 and min(size) > 0 for head in self.anchors for size in head),
-            "heads.anchors needs pairs of positive width and height",
-        )
+        pairs = all(len(size) == 2 and 0 < min(size) <= max(size) < math.inf for head in self.anchors for size in head)
+        _check(pairs, "heads.anchors needs pairs of positive width and height")
+        _check(all(1 <= scale < 2 for scale in self.scale_xy), "heads.scale_xy needs values from 1 to 2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,10 @@ class ModelCard:
     def __post_init__(self) -> None:
         is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name) is not None
         _check(is_name, f"name is {self.name!r}, letters, digits, dots, dashes and underscores are needed")
+        for field_name in ("version", "description", "licence", "attribution", "training_data", "limitations"):
+            value = getattr(self, field_name)
+            _check(isinstance(value, str), f"{field_name} is {value!r}, text is needed: put it in quotes")
+        _check(isinstance(self.metrics, Mapping), "metrics is no mapping")
         self._check_heads()
         self._check_classes()
         self._check_thresholds()

@@ -46,6 +46,13 @@ class DetectConfig:
     threads: int | None = None  # for engine and decompression; None: all cores
 
     def __post_init__(self) -> None:
+        for name, kind in (
+            *((name, str) for name in ("model", "stretch", "gsd", "engine", "device", "precision")),
+            *((name, bool) for name in ("average", "require_crs")),
+        ):
+            if not isinstance(getattr(self, name), kind):
+                expected = "yes or no" if kind is bool else "text"
+                raise ConfigError(f"{name} is {getattr(self, name)!r}, give {expected}")
         for name in ("score", "iou"):
             value = getattr(self, name)
             for part in value.values() if isinstance(value, Mapping) else [value]:
@@ -77,7 +84,10 @@ class DetectConfig:
                 raise ConfigError(
                     f"{where} has the unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
                 )
-        plain = {key: tuple(map(str, v)) if isinstance(v, list) else v for key, v in values.items()}
+        plain: dict[str, Any] = {key: tuple(map(str, v)) if isinstance(v, list) else v for key, v in values.items()}
+        for key in ("classes", "bands"):
+            if isinstance(plain.get(key), str):
+                plain[key] = tuple(part.strip() for part in plain[key].split(","))
         if "gsd" in plain:
             plain["gsd"] = str(plain["gsd"])
         return cls(**plain)
@@ -99,8 +109,8 @@ class DetectConfig:
             return self.stretch, 0.0, 0.0
         parts = [part.strip() for part in self.stretch.split(",")]
         kind = "percent" if all(part.endswith("%") for part in parts) else "values"
-        numbers = [_number(part.rstrip("%")) for part in parts]
-        if len(numbers) == 2 and numbers[0] is not None and numbers[1] is not None:
+        numbers = [number for part in parts if (number := _number(part.rstrip("%"))) is not None]
+        if len(parts) == len(numbers) == 2:
             low, high = numbers
             if low < high and (kind == "values" or (low >= 0 and high <= 100)):
                 return kind, low, high

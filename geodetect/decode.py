@@ -32,7 +32,7 @@ def predictions(heads: Sequence[np.ndarray], spec: Heads) -> np.ndarray:
     parts = []
     for level, raw in enumerate(heads):
         grid = _by_anchor(raw, len(spec.anchors[level]))
-        batch, anchor, row, column = (index.ravel() for index in np.indices(grid.shape[:2] + grid.shape[3:]))
+        _, anchor, row, column = (index.ravel() for index in np.indices(grid.shape[:2] + grid.shape[3:]))
         values = grid.transpose(0, 1, 3, 4, 2).reshape(-1, grid.shape[2])
         parts.append(_activate(values, spec, level, anchor, row, column).reshape(len(raw), -1, grid.shape[2]))
     return np.concatenate(parts, axis=1)

@@ -168,8 +168,10 @@ def _transfer(session: requests.Session, part: _Part, progress: Progress | None,
                 done += len(chunk)
                 if progress is not None:
                     progress(done, total)
-    if total is not None and done != total:
-        raise _BrokenError(f"broken off at {done} of {total} bytes")
+    if total is not None and (size := part.size) != total:
+        if size > total:  # somebody else was writing it too
+            part.discard()
+        raise _BrokenError(f"broken off at {size} of {total} bytes")
 
 
 def _check_status(response: requests.Response, part: _Part) -> None:

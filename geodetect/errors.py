@@ -55,7 +55,7 @@ class EngineError(GeodetectError):
     """The engine or the device is not available on this machine."""
 
 
-class Cancelled(GeodetectError):
+class Cancelled(GeodetectError):  # noqa: N818 - it is no error, only handled like one
     """The user stopped the run."""
 
     exit_code = 130

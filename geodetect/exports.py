@@ -22,10 +22,12 @@ def check_format(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise OutputError(f"the output {path} has no known ending; give one of {', '.join(FORMATS)}")
     if path.suffix.lower() == ".parquet":
-        import importlib.util
-
-        if importlib.util.find_spec("pyarrow") is None:
-            raise OutputError(f"the output {path} needs pyarrow; pip install geodetect[parquet], or choose .gpkg")
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError as error:
+            raise OutputError(
+                f"the output {path} needs pyarrow ({error}); pip install geodetect[parquet], or choose .gpkg"
+            ) from error
 
 
 def write(

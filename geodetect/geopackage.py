@@ -48,7 +48,7 @@ def write(
     """
     with replacing(path) as temporary:
         write_layer(temporary, features, LAYER, driver="GPKG")
-        with closing(sqlite3.connect(temporary)) as database, _as_output_error(path):
+        with closing(sqlite3.connect(temporary)) as database, _AsOutputError(path):
             add_style(database, LAYER, qml(classes, colours))
             _add_run(database, run)
             database.commit()
@@ -120,7 +120,7 @@ def _has_table(database: sqlite3.Connection, name: str) -> bool:
     return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone())
 
 
-class _as_output_error:
+class _AsOutputError:
     """Turn SQLite's errors, such as a full disk, into OutputError."""
 
     def __init__(self, path: Path) -> None:

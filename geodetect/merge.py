@@ -100,11 +100,11 @@ def _settle(views: Views, kept: np.ndarray, rivals: Pairs, columns: Columns, ave
     asks for it, it counts in the mean.
     """
     boxes, scores = views.boxes, views.scores.copy()
-    winner, loser = np.concatenate(rivals), np.concatenate(rivals[::-1])
-    wanted = kept.take(winner) & ~kept.take(loser) & (views.owner.take(loser) == loser)
     if not average:
-        wanted &= views.cut.take(loser)
-    some = np.flatnonzero(wanted)
+        some = np.flatnonzero(views.cut.take(rivals[0]) | views.cut.take(rivals[1]))
+        rivals = rivals[0].take(some), rivals[1].take(some)
+    winner, loser = np.concatenate(rivals), np.concatenate(rivals[::-1])
+    some = np.flatnonzero(kept.take(winner) & ~kept.take(loser))
     winner, loser = winner.take(some), loser.take(some)
     mine = np.full(len(boxes), -1)
     order = strongest_first([column[winner] for column in columns])[::-1]
@@ -120,7 +120,5 @@ def _mean(boxes: np.ndarray, views: Views, mine: np.ndarray, columns: Columns) -
     rows = rows[strongest_first([column[rows] for column in columns])]  # one order of summation, whatever the input's
     weights = views.scores.astype(np.float64)
     total = weights + np.bincount(mine[rows], weights[rows], len(boxes))
-    sums = [
-        column * weights + np.bincount(mine[rows], (column * weights)[rows], len(boxes)) for column in boxes.T
-    ]
+    sums = [column * weights + np.bincount(mine[rows], (column * weights)[rows], len(boxes)) for column in boxes.T]
     return np.stack(sums, axis=1) / np.maximum(total, 1e-12)[:, None]

@@ -67,13 +67,23 @@ def ranking(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> Column
 
 def strongest_first(columns: Columns) -> np.ndarray:
     """Return the order (N,) of falling strength: np.lexsort, but fast where few of the first column are equal."""
-    order = np.argsort(columns[0], kind="stable")
+    order = _order(columns[0])
     first = columns[0].take(order)
     same = first[1:] == first[:-1]
     tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
     group = order[tied]
     order[tied] = group[np.lexsort([column[group] for column in reversed(columns)])]
     return order
+
+
+def _order(values: np.ndarray) -> np.ndarray:
+    """Return a stable np.argsort, for float32 by two radix passes over 16 bits, which takes half the time."""
+    if values.dtype != np.float32:
+        return np.argsort(values, kind="stable")
+    bits = (values + np.float32(0)).view(np.int32)  # the sum makes -0.0 equal to 0.0
+    bits = np.where(bits < 0, ~bits, bits | np.int32(-(2**31))).view(np.uint32)
+    order = np.argsort(bits.astype(np.uint16), kind="stable")
+    return order.take(np.argsort((bits >> 16).astype(np.uint16).take(order), kind="stable"))
 
 
 def suppress(columns: Columns, pairs: Pairs) -> np.ndarray:

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from geodetect.card import ModelCard, WeightsFile
 from geodetect.checksum import file_sha256
 from geodetect.errors import ModelError
+from geodetect.networks.graphs import expected_shapes
+from geodetect.networks.parameters import check_parameters, read_parameters
 
 CARD = "model.yaml"
 PARAMETER_FORMATS = (".safetensors", ".npz", ".ckpt")
@@ -57,6 +60,12 @@ class ModelPackage:
         """One line to show whenever the model is used."""
         note = f"{self.card.name}: {self.card.licence or 'no licence is stated, ask its author before use'}"
         return f"{note}. Contains: {self.card.attribution}" if self.card.attribution else note
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return the network's parameters by name, float32; raises ModelError where the package holds none."""
+        if self.weights_path is None:
+            raise ModelError(f"{self.card.name} has an ONNX file only, no parameters; use another engine for it")
+        return read_parameters(self.weights_path)
 
     def _path(self, file: WeightsFile | None) -> Path | None:
         return self.root / file.file if file else None
@@ -182,9 +191,6 @@ def _take(file: str | Path | None, folder: Path, stem: str) -> WeightsFile | Non
 
 
 def _check_parameters(weights: Path, card: ModelCard) -> None:
-    from geodetect.networks.graphs import expected_shapes
-    from geodetect.networks.parameters import check_parameters, read_parameters
-
     expected = expected_shapes(card.network.family, len(card.classes))
     check_parameters(read_parameters(weights), expected, where=str(weights))
 

@@ -109,7 +109,9 @@ def detect(
         exports.check_format(Path(output))
     for target in targets:
         check_writable(target, overwrite)
-    package = registry.resolve(config.model, config.card)
+    package = registry.resolve(
+        config.model, config.card, lambda done, total: reporter.progress("download", done, total or 0)
+    )
     card = package.card
     rules = ClassRules.of(config, card)
     with open_scene(scene, config.bands, card.input.bands, config.require_crs, config.threads or 2) as opened:

@@ -261,7 +261,8 @@ def open_scene(
         grid, notes = _grid(handle, path, require_crs)
         palette = _palette(handle) if bands is None else None
         if palette is not None:
-            chosen, reason = (1,), "the palette's colours"
+            chosen: tuple[int, ...] = (1,)
+            reason = "the palette's colours"
         else:
             interpretations = [kind.name.lower() for kind in handle.colorinterp]
             choice = choose_bands(bands, needed, interpretations, handle.descriptions, path)

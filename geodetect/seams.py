@@ -68,12 +68,30 @@ def join_views(detections: Detections, sides: np.ndarray, windows: np.ndarray, p
         pairs: all pairs of one label that overlap and of which at least one is cut.
     """
     work = _Work(detections, sides, np.append(windows, [[-np.inf, -np.inf, np.inf, np.inf]], axis=0))
-    agreeing, agreement = work.agreeing(pairs)
-    rest = work.drop_parts(agreeing, agreement)
-    work.join(agreeing[0][rest], agreeing[1][rest], agreement[rest])
+    links = work.agreeing(pairs)
+    links = work.drop_parts(links)
+    work.drop_explained(_SINGLE, pairs)
+    work.join(links)
     for grade in (_SINGLE, _OPEN, _JOINED):
         work.drop_explained(grade, pairs)
     return Views(work.boxes, work.scores, work.owner, work.grade <= _OPEN)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Links:
+    """Cut views and who they agree with, one row a direction."""
+
+    source: np.ndarray  # (P,) rows of cut views
+    target: np.ndarray  # (P,) rows
+    agreement: np.ndarray  # (P,) the higher the better
+    rank: np.ndarray  # (P,) how strong the target is, 0 the strongest
+
+    def __getitem__(self, index: np.ndarray) -> _Links:
+        return _Links(self.source[index], self.target[index], self.agreement[index], self.rank[index])
+
+    def best(self, group: np.ndarray) -> np.ndarray:
+        """Return a mask (P,) of one row a group: the best agreement, and of these the strongest target."""
+        return _first(group, self.rank, self.agreement)
 
 
 class _Work:
@@ -86,70 +104,85 @@ class _Work:
         self.owner = np.arange(len(detections))
         self.grade = np.where(self.cut, _SINGLE, _WHOLE)  # of the owner's row
 
-    def agreeing(self, pairs: Pairs) -> tuple[Pairs, np.ndarray]:
-        """Return the pairs of views from two tiles that agree, and how well: IoU in tenths, as finer is noise.
+    def agreeing(self, pairs: Pairs) -> _Links:
+        """Return which views of two tiles agree.
 
-        10 stands for equality, so that of exact views each finds its own object even between objects that overlap.
+        The agreement is the IoU where both tiles look, then the part of the source that lies there, both in tenths, as
+        finer is noise. All tenths stand for equality, so that of exact views each finds its own object even among
+        objects that overlap.
         """
         tiles = self.views.tiles
         other = np.flatnonzero(tiles.take(pairs[0]) != tiles.take(pairs[1]))
         i, j = pairs[0].take(other), pairs[1].take(other)
         seen = _common(self.windows.take(tiles.take(i), axis=0), self.windows.take(tiles.take(j), axis=0))
-        a = geometry.clip(self.boxes.take(i, axis=0), seen)
-        b = geometry.clip(self.boxes.take(j, axis=0), seen)
+        whole_a, whole_b = self.boxes.take(i, axis=0), self.boxes.take(j, axis=0)
+        a, b = geometry.clip(whole_a, seen), geometry.clip(whole_b, seen)
         iou = _agreement(a, b, self.sides.take(i, axis=0) | self.sides.take(j, axis=0))
-        hit = np.flatnonzero(iou >= AGREEMENT)
-        return (i.take(hit), j.take(hit)), (iou.take(hit) * 10).astype(np.intp)
+        share = np.concatenate([geometry.area(a) / geometry.area(whole_a), geometry.area(b) / geometry.area(whole_b)])
+        source, target, iou = np.concatenate([i, j]), np.concatenate([j, i]), np.concatenate([iou, iou])
+        hit = np.flatnonzero((iou >= AGREEMENT) & self.cut.take(source))
+        source, target = source.take(hit), target.take(hit)
+        agreement = (iou.take(hit) * 10).astype(np.intp) * 16 + (share.take(hit) * 10).astype(np.intp)
+        return _Links(source, target, agreement, self._rank(target))
 
-    def drop_parts(self, pairs: Pairs, agreement: np.ndarray) -> np.ndarray:
-        """Let each cut view fall that agrees best with a whole one; return the pairs of cut views that are left."""
-        i, j = pairs
-        source, target = np.concatenate([i, j]), np.concatenate([j, i])
-        rank = self._rank(target)
-        cut = np.flatnonzero(self.cut.take(source))
-        source, target, rank = source.take(cut), target.take(cut), rank.take(cut)
-        best = _best(source, np.concatenate([agreement, agreement]).take(cut), rank)
-        self.owner[source[best & ~self.cut[target]]] = -1
-        part = np.flatnonzero((self.owner.take(source) < 0) & ~self.cut.take(target))
-        source, target, rank = source.take(part), target.take(part), rank.take(part)
-        self._pass_on(source, target, rank)
-        return np.flatnonzero(self.cut[i] & self.cut[j] & (self.owner[i] >= 0) & (self.owner[j] >= 0))
+    def drop_parts(self, links: _Links) -> _Links:
+        """Let cut views fall that agree best with a whole one, or with a cut one that turns out to be whole.
 
-    def join(self, i: np.ndarray, j: np.ndarray, agreement: np.ndarray) -> None:
+        Returns the links between cut views that are left.
+        """
+        best = links.best(links.source)
+        whole = ~self.cut.take(links.target)
+        self.owner[links.source[best & whole]] = -1
+        part = links[whole & (self.owner.take(links.source) < 0)]
+        self._pass_on(part.source, part.target, part.rank)
+        stays = ~whole & (self.owner.take(links.source) >= 0) & (self.owner.take(links.target) >= 0)
+        near = links[best & stays]
+        self._unite(near.source, near.target, _WHOLE)
+        single = self.grade == _SINGLE
+        return links[
+            stays
+            & (self.owner == np.arange(len(self.owner)))[links.source]
+            & single[links.source]
+            & single[links.target]
+        ]
+
+    def join(self, links: _Links) -> None:
         """Join cut views that are each other's best of their tile, over any number of tiles."""
+        links = links[(self.owner[links.source] >= 0) & (self.owner[links.target] >= 0)]
+        tiles = self.views.tiles
+        group = np.unique(links.source * len(self.windows) + tiles.take(links.target), return_inverse=True)[1]
+        near = links[links.best(group.reshape(-1))]
+        count = len(self.owner)
+        mutual = np.isin(near.source * count + near.target, near.target * count + near.source)
+        self._unite(near.source[mutual], near.target[mutual], _OPEN)
+
+    def _unite(self, i: np.ndarray, j: np.ndarray, least: int) -> None:
+        """Let one row stand for all views that pairs (i, j) link, where the result is as complete as `least`.
+
+        The strongest view gets the box of the strongest that spans all, or the hull of all. A view spans the others
+        when none reaches further than TOLERANCE beyond it.
+        """
         if not len(i):
             return
-        source, target = np.concatenate([i, j]), np.concatenate([j, i])
-        group = source * len(self.windows) + self.views.tiles[target]
-        best = _best(group, np.concatenate([agreement, agreement]), self._rank(target))
-        mutual = best[: len(i)] & best[len(i) :]
-        members, numbers = np.unique(np.concatenate([i[mutual], j[mutual]]), return_inverse=True)
-        roots = _components(len(members), numbers[: mutual.sum()], numbers[mutual.sum() :])
-        order = np.lexsort([*reversed(ranking(self.boxes[members], self.scores[members], members)), roots])
+        members, numbers = np.unique(np.concatenate([i, j]), return_inverse=True)
+        roots = _components(len(members), numbers[: len(i)], numbers[len(i) :])
+        order = np.lexsort((self._rank(members), roots))
         members, roots = members[order], roots[order]  # each component together, its strongest view first
-        first = np.flatnonzero(np.append(True, roots[1:] != roots[:-1])[: len(roots)])
-        self._unite(members, first, np.diff(np.append(first, len(members))))
-
-    def _unite(self, members: np.ndarray, first: np.ndarray, counts: np.ndarray) -> None:
-        """Let the first view of each component stand for it, with the strongest view's box that spans it, or with all's.
-
-        A view spans the component when no other reaches further than TOLERANCE beyond it.
-        """
-        if not len(members):
-            return
+        first = np.flatnonzero(np.append(True, roots[1:] != roots[:-1]))
+        component = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(members))))
         boxes = self.boxes[members]
-        union = np.where(
-            _SIGNS > 0, np.minimum.reduceat(boxes, first, axis=0), np.maximum.reduceat(boxes, first, axis=0)
-        )
-        near = np.abs(boxes - np.repeat(union, counts, axis=0)) <= TOLERANCE
+        hull = _SIGNS * np.minimum.reduceat(boxes * _SIGNS, first, axis=0)
+        near = np.abs(boxes - hull[component]) <= TOLERANCE
         closed = np.logical_or.reduceat(near & ~self.sides[members], first, axis=0).all(axis=1)
-        spanning = np.where(near.all(axis=1), np.arange(len(members)), len(members))
-        chosen = np.minimum.reduceat(spanning, first)
-        spanned = chosen < len(members)
+        spanning = np.minimum.reduceat(np.where(near.all(axis=1), np.arange(len(members)), len(members)), first)
+        spanned = spanning < len(members)
+        grade = np.where(closed, np.where(spanned, _WHOLE, _JOINED), _OPEN)
+        good = grade >= least
         head = members[first]
-        self.boxes[head] = np.where(spanned[:, None], boxes[np.minimum(chosen, len(members) - 1)], union)
-        self.owner[members] = np.repeat(head, counts)
-        self.grade[head] = np.where(closed, np.where(spanned, _WHOLE, _JOINED), _OPEN)
+        result = np.where(spanned[:, None], boxes[np.minimum(spanning, len(members) - 1)], hull)
+        self.boxes[head[good]], self.grade[head[good]] = result[good], grade[good]
+        inside = good[component]
+        self.owner[members[inside]] = head[component[inside]]
 
     def drop_explained(self, grade: int, pairs: Pairs) -> None:
         """Let each view of this grade fall that a more complete one, clipped to the view's tile, agrees with.
@@ -183,13 +216,14 @@ class _Work:
         used[rows] = True
         names = np.flatnonzero(used)
         rank = np.zeros(len(used), np.intp)
-        columns = ranking(self.boxes[names], self.scores[names], self.views.tiles[names])
+        score, *rest = ranking(self.boxes[names], self.scores[names], self.views.tiles[names])
+        columns = (score, self.cut[names], *rest)  # of equal views of one object the whole one is the stronger
         rank[names[strongest_first(columns)]] = np.arange(len(names))
         return rank.take(rows)
 
     def _pass_on(self, source: np.ndarray, target: np.ndarray, rank: np.ndarray) -> None:
         """Raise the strongest of each source's targets to the source's score."""
-        best = _best(source, np.zeros(len(source), np.intp), rank)
+        best = _first(source, rank)
         np.maximum.at(self.scores, target[best], self.scores[source[best]])
 
 
@@ -204,13 +238,12 @@ def _agreement(a: np.ndarray, b: np.ndarray, cut: np.ndarray) -> np.ndarray:
     return np.where(astray, 0.0, geometry.iou(a - _BLUR * _SIGNS, b - _BLUR * _SIGNS))
 
 
-def _best(group: np.ndarray, agreement: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Return a mask (P,) of one row a group: the best agreement, and of these the strongest."""
-    order = np.lexsort((rank, -agreement, group))
-    ordered = group.take(order)
-    mask = np.zeros(len(group), bool)
-    mask[order[np.append(True, ordered[1:] != ordered[:-1])[: len(order)]]] = True
-    return mask
+def _first(group: np.ndarray, rank: np.ndarray, agreement: np.ndarray | None = None) -> np.ndarray:
+    """Return a mask (P,) of one row a group: the best agreement, and of these the least rank."""
+    key = rank.astype(np.int64) if agreement is None else rank - (agreement << 40)
+    least = np.full(int(group.max()) + 1 if len(group) else 0, np.iinfo(np.int64).max)
+    np.minimum.at(least, group, key)
+    return key == least.take(group)
 
 
 def _components(count: int, i: np.ndarray, j: np.ndarray) -> np.ndarray:

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from geodetect.progress import Reporter
 
-STAGES = {"detect": "Detecting", "merge": "Merging", "write": "Writing"}
+STAGES = {"download": "Downloading", "detect": "Detecting", "merge": "Merging", "write": "Writing"}
 
 
 class BarReporter(Reporter, AbstractContextManager):
@@ -21,15 +21,14 @@ class BarReporter(Reporter, AbstractContextManager):
     def __init__(self) -> None:
         self._started = time.perf_counter()
         self._bar = Progress(
-            TextColumn("{task.description:<10}"),
+            TextColumn("{task.description:<11}"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("tiles  {task.fields[speed]:>5.1f}/s  {task.fields[found]:>6,} found "),
+            TextColumn("{task.fields[detail]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bar.add_task("Opening", total=None, speed=0.0, found=0)
+        self._task = self._bar.add_task("Opening", total=None, detail="")
 
     def __enter__(self) -> BarReporter:
         self._bar.start()
@@ -40,17 +39,21 @@ class BarReporter(Reporter, AbstractContextManager):
 
     def progress(self, stage: str, done: int, total: int, found: int = 0) -> None:
         """Move the bar."""
-        fields: dict = {"description": STAGES.get(stage, stage), "found": found}
-        if stage == "detect":
+        detail = f"{found:,} found"
+        if stage == "download":
+            detail = f"{done / 1e6:,.0f}/{total / 1e6:,.0f} MB"
+        elif stage == "detect":
             if done == 0:
                 self._started = time.perf_counter()
             speed = done / max(time.perf_counter() - self._started, 1e-3)
-            fields |= {"completed": done, "total": total, "speed": speed}
-        self._bar.update(self._task, **fields)
+            detail = f"{done:,}/{total:,} tiles  {speed:,.1f}/s  {found:,} found"
+        self._bar.update(self._task, description=STAGES.get(stage, stage), detail=detail)
+        if stage in ("download", "detect"):
+            self._bar.update(self._task, completed=done, total=total or None)
 
     def note(self, message: str) -> None:
         """Print a note above the bar."""
-        self._bar.console.print(f"[dim]{message}[/dim]", highlight=False)
+        self._bar.console.print(message, style="dim", highlight=False, markup=False)
 
 
 class JsonReporter(Reporter, AbstractContextManager):

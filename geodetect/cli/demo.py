@@ -57,10 +57,14 @@ def demo(folder: Path, size: int, seed: int, model: str, score: float) -> None:
     click.echo(f"{len(true)} objects drawn, {len(found)} detections in {result.run['seconds']:.1f} s with {model}:\n")
     print_table(evaluation)
     click.echo("")
-    for name, what in (
-        (SCENE, "the scene"), (truth.layer.name, "what was drawn"), (DETECTIONS, "what was found: open it in QGIS over the scene"),
-        (ERRORS, "hits, misses, false alarms and duplicates, coloured"), (PREVIEW, "a picture of the detections"),
-    ):  # fmt: skip
+    files = {
+        SCENE: "the scene",
+        truth.layer.name: "what was drawn",
+        DETECTIONS: "what was found: open it in QGIS over the scene",
+        ERRORS: "hits, misses, false alarms and duplicates, coloured",
+        PREVIEW: "a picture of the detections",
+    }
+    for name, what in files.items():
         click.echo(f"{folder / name}  {what}")
 
 

@@ -24,8 +24,8 @@ from geodetect.evaluation import ClassResult, Evaluation
 )
 @click.option("--json", "json_path", help="Write the figures as JSON; - prints them instead of the table.")
 def evaluate(
-    detections: Path, truth: Path, iou: float, score: float, class_field: str | None, layer: str | None, errors: Path | None,
-    json_path: str | None,
+    detections: Path, truth: Path, iou: float, score: float, class_field: str | None, layer: str | None,
+    errors: Path | None, json_path: str | None,
 ) -> None:  # fmt: skip
     """Compare DETECTIONS, a layer that geodetect wrote, with TRUTH, a layer of true objects.
 

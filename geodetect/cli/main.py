@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import click
@@ -30,9 +31,11 @@ class Commands(click.Group):
     """Commands loaded when they are called for; a first argument that is none of them is a scene to detect in."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return our commands and those of other packages."""
         return [*_COMMANDS, *(e.name for e in importlib.metadata.entry_points(group=_PLUGINS))]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return a command by name, None where there is none."""
         if name in _COMMANDS:
             module, attribute = _COMMANDS[name]
             return getattr(importlib.import_module(module), attribute)
@@ -41,16 +44,17 @@ class Commands(click.Group):
         return None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read a first argument that is no command as a scene."""
         own = {"--help", "-h", "--version"}
         if args and args[0] not in own and args[0] not in self.list_commands(ctx):
             args = ["detect", *args]
         return super().parse_args(ctx, args)
 
-    def main(self, args: Sequence[str] | None = None, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> Any:
         """Run, and end with the exit codes 0 done, 1 failed, 2 usage, 3 bad input, 130 cancelled."""
         words = list(sys.argv[1:] if args is None else args)
         try:
-            return super().main(words, standalone_mode=False, **extra)
+            return super().main(words, **(extra | {"standalone_mode": False}))
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
@@ -89,7 +93,7 @@ def _cancelled(words: Sequence[str], error: BaseException) -> NoReturn:
 
 
 def _wants_json(words: Sequence[str]) -> bool:
-    return "--progress=json" in words or ("--progress", "json") in zip(words, words[1:], strict=False)
+    return "--progress=json" in words or ("--progress", "json") in pairwise(words)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

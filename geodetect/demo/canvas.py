@@ -16,7 +16,7 @@ TURN = math.radians(14)  # the airport lies at this angle in the image, so that 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The layout's frame: metres u (towards the sea) and v (along the coast), origin where the coast crosses the middle."""
+    """The layout's frame: metres u (towards the sea) and v (along the coast), origin on the quay."""
 
     size: int  # px
     gsd: float  # m/px
@@ -31,7 +31,8 @@ class Frame:
         u, v = np.asarray(points, float).reshape(-1, 2).T
         x = u * math.cos(TURN) - v * math.sin(TURN)
         y = u * math.sin(TURN) + v * math.cos(TURN)
-        return np.stack([x, y], 1) / self.gsd + self.size * np.array([0.58, 0.5])
+        land = min(max(0.58, 235 / (self.size * self.gsd)), 0.8)  # a small scene still shows the gates
+        return np.stack([x, y], 1) / self.gsd + self.size * np.array([land, 0.5])
 
     def heading(self, degrees: float) -> float:
         """Return a heading in the image for one in the layout, where 0 is towards -v and 90 towards +u."""
@@ -93,7 +94,7 @@ class Ground:
 
 
 def noise(size: int, scale: float, rng: np.random.Generator, stretch: float = 1.0) -> np.ndarray:
-    """Return smooth noise (size, size) float32 of unit spread whose hills are about `scale` px wide, times `stretch` high."""
+    """Return smooth noise (size, size) float32 whose hills are about `scale` px wide, times `stretch` high."""
     rows, columns = max(3, round(size / (scale * stretch)) + 3), max(3, round(size / scale) + 3)
     coarse = Image.fromarray(rng.standard_normal((rows, columns)).astype(np.float32))
     return 1.5 * np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))

@@ -168,7 +168,9 @@ def _afloat(frame: Frame, rng: np.random.Generator, placed: list[Placed]) -> lis
         free = u > QUAY + pier_length(frame) + 110  # a wake shall not run over land
         crowded = any(np.hypot(x - a, y - b) < reach + r + 20 / frame.gsd for a, b, r in taken)
         if not (ashore or near_pier or cut or crowded):
-            ships.append(_ship(frame, kind, length, (u, v), rng.uniform(0, 360), rng, moving=rng.random() < 0.6 and free))
+            ships.append(
+                _ship(frame, kind, length, (u, v), rng.uniform(0, 360), rng, moving=bool(rng.random() < 0.35) and free)
+            )
             taken.append((x, y, reach))
     return ships
 

@@ -10,7 +10,6 @@ import numpy as np
 import rasterio
 import rasterio.crs
 import rasterio.errors
-import rasterio.transform
 from PIL import Image, ImageFilter
 
 from geodetect.demo.canvas import Frame
@@ -168,7 +167,7 @@ def _recipe(size: int, seed: int, gsd: float) -> str:
 def _write_scene(path: Path, pixels: np.ndarray, gsd: float, recipe: str) -> None:
     profile = {
         "driver": "GTiff", "width": pixels.shape[1], "height": pixels.shape[0], "count": 3, "dtype": "uint8",
-        "crs": rasterio.crs.CRS.from_epsg(EPSG), "transform": rasterio.transform.from_origin(*ORIGIN, gsd, gsd),
+        "crs": rasterio.crs.CRS.from_epsg(EPSG), "transform": rasterio.Affine(gsd, 0, ORIGIN[0], 0, -gsd, ORIGIN[1]),
         "tiled": True, "blockxsize": 512, "blockysize": 512, "interleave": "pixel", "photometric": "RGB",
         "compress": "deflate", "zlevel": 1, "predictor": 2, "num_threads": "all_cpus",
     }  # fmt: skip

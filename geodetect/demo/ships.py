@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +21,9 @@ class Vessel:
 
 
 VESSELS = {
-    "container": Vessel(75, 125, 6.4, 11.0),
+    "container": Vessel(70, 110, 6.4, 11.0),
     "bulk": Vessel(60, 105, 6.2, 7.0),
-    "tanker": Vessel(60, 110, 6.0, 6.0),
+    "tanker": Vessel(60, 100, 6.0, 6.0),
     "coaster": Vessel(38, 68, 5.4, 4.5),
     "trawler": Vessel(24, 40, 3.6, 3.0),
     "yacht": Vessel(16, 34, 3.7, 3.0),
@@ -65,7 +66,7 @@ def draw_wake(
     trail = min(length * rng.uniform(1.6, 3.2), 110 + 0.6 * length)
     pen = Pen(centre, heading, gsd)
     steps = np.linspace(0, 1, 33)
-    for near, far in zip(steps[:-1], steps[1:], strict=True):
+    for near, far in itertools.pairwise(steps):
         fade = (1 - near) ** 1.7 * rng.uniform(0.4, 1) * min(1.0, 45 / length)
         x = (-length * 0.46 - near * trail, -length * 0.46 - far * trail)
         wide = beam * (0.26 + 0.3 * near)
@@ -79,7 +80,7 @@ def draw_wake(
 
 
 def hull(length: float, beam: float, bow: float, stern: float = 0.85) -> np.ndarray:
-    """Return the outline of a hull, (N, 2) metres: `bow` is the pointed part of the length, `stern` the transom's width."""
+    """Return a hull's outline, (N, 2) metres: `bow` is the pointed part of the length, `stern` the transom's width."""
     t = np.linspace(1, 0, 9)
     ahead = np.stack([length / 2 - bow * length * (1 - t), beam / 2 * (1 - t) ** 0.55], 1)
     aft = np.array(

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from geodetect.errors import EngineError
-from geodetect.networks import graphs, parameters
+from geodetect.networks import graphs
 from geodetect.package import ModelPackage
 
 
@@ -50,8 +50,7 @@ class OnnxRuntimeEngine:
         if package.onnx_path is not None:
             return str(package.onnx_path)
         network = package.card.network
-        weights = parameters.read_parameters(package.weights_path)
-        return graphs.to_onnx(network.family, network.variant, weights).SerializeToString()
+        return graphs.to_onnx(network.family, network.variant, package.parameters()).SerializeToString()
 
     def predict(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the raw heads of (B, 3, S, S) canvases; see `Engine.predict`."""

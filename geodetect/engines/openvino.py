@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from geodetect.errors import EngineError
-from geodetect.networks import graphs, parameters
+from geodetect.networks import graphs
 from geodetect.package import ModelPackage
 
 
@@ -59,8 +59,7 @@ class OpenVinoEngine:
             model.reshape(shape)
             return model
         network = package.card.network
-        weights = parameters.read_parameters(package.weights_path)
-        return graphs.load_openvino(network.family, network.variant, weights, shape)
+        return graphs.load_openvino(network.family, network.variant, package.parameters(), shape)
 
     def _store(self, request, index: int) -> None:
         for output in range(self._outputs):

@@ -11,9 +11,10 @@ ANCHORS = 3  # boxes a cell of a head predicts
 
 
 class LeakyReLU(nn.Cell):
-    """x where x > 0, else 0.1 x."""
+    """The activation of all Darknet networks."""
 
     def construct(self, x: Any) -> Any:
+        """Return x where it is positive, else 0.1 x."""
         # to one unit in the last place; nn.LeakyReLU's maximum() costs seven times as much backward on CPUs
         return 0.9 * ops.relu(x) + 0.1 * x
 
@@ -54,7 +55,7 @@ def head_conv(inputs: int, n_classes: int) -> Any:
 
 
 class Residual(nn.Cell):
-    """x + conv2(conv1(x)): 1x1 to `middle` channels, 3x3 back."""
+    """A 1x1 convolution to `middle` channels and a 3x3 one back, with a way past them."""
 
     def __init__(self, channels: int, middle: int, block: Callable[..., Any]) -> None:
         super().__init__()
@@ -62,6 +63,7 @@ class Residual(nn.Cell):
         self.conv2 = block(middle, channels, 3)
 
     def construct(self, x: Any) -> Any:
+        """Return x + conv2(conv1(x))."""
         return x + self.conv2(self.conv1(x))
 
 
@@ -71,7 +73,7 @@ def residuals(count: int, channels: int, middle: int, block: Callable[..., Any])
 
 
 class HeadBlock(nn.Cell):
-    """Five convolutions, 1x1 and 3x3 in turn, then a head; returns (the branch to the next head, raw predictions)."""
+    """Five convolutions, 1x1 and 3x3 in turn, then a head of two."""
 
     def __init__(self, inputs: int, width: int, n_classes: int) -> None:
         super().__init__()
@@ -84,11 +86,12 @@ class HeadBlock(nn.Cell):
         self.conv6 = head_conv(2 * width, n_classes)
 
     def construct(self, x: Any) -> tuple[Any, Any]:
+        """Return the branch to the next level, (B, width, H, W), and the head's raw predictions."""
         branch = self.branch(x)
         return branch, self.conv6(self.conv5(branch))
 
     def branch(self, x: Any) -> Any:
-        """Return the fifth convolution's output alone."""
+        """Return the fifth convolution's output, (B, width, H, W)."""
         return self.conv4(self.conv3(self.conv2(self.conv1(self.conv0(x)))))
 
 

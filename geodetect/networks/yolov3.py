@@ -15,7 +15,7 @@ STAGES = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))  # (channels, residu
 
 
 class Darknet53(nn.Cell):
-    """The backbone; returns the feature maps of stride 8, 16 and 32."""
+    """The backbone: five stages of residual blocks."""
 
     def __init__(self, darknet: bool) -> None:
         super().__init__()
@@ -28,6 +28,7 @@ class Darknet53(nn.Cell):
             inputs = channels
 
     def construct(self, x: Any) -> tuple[Any, Any, Any]:
+        """Return the feature maps of stride 8, 16 and 32."""
         x = self.conv0(x)
         x = self.layer1(self.conv1(x))
         x = self.layer2(self.conv2(x))
@@ -50,6 +51,7 @@ class FeatureMap(nn.Cell):
         self.backblock2 = HeadBlock(128 + 256, 128, n_classes)
 
     def construct(self, x: Any) -> tuple[Any, Any, Any]:
+        """Return the raw heads of stride 32, 16 and 8."""
         c3, c4, c5 = self.backbone(x)
         p5, big = self.backblock0(c5)
         p4, medium = self.backblock1(concat(upsample(self.conv1(p5)), c4))
@@ -58,11 +60,12 @@ class FeatureMap(nn.Cell):
 
 
 class YOLOv3(nn.Cell):
-    """(B, 3, H, W) -> raw heads of stride 32, 16 and 8, each (B, 3 * (5 + classes), H / stride, W / stride)."""
+    """The whole network."""
 
     def __init__(self, n_classes: int, darknet: bool = False) -> None:
         super().__init__()
         self.feature_map = FeatureMap(n_classes, darknet)
 
     def construct(self, x: Any) -> tuple[Any, Any, Any]:
+        """Return the raw heads of stride 32, 16 and 8, each (B, 3 * (5 + classes), H / stride, W / stride)."""
         return self.feature_map(x)

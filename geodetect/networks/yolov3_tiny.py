@@ -26,7 +26,7 @@ CONVOLUTIONS = (  # (inputs, outputs, kernel) of conv0 to conv10
 
 
 class TinyBackbone(nn.Cell):
-    """All but the heads; returns what head1 (stride 32) and head2 (stride 16) take."""
+    """All but the heads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,6 +36,7 @@ class TinyBackbone(nn.Cell):
         self.pool_same = nn.MaxPool2d(2, 1, pad_mode="same")
 
     def construct(self, x: Any) -> tuple[Any, Any]:
+        """Return what head1 (stride 32) and head2 (stride 16) take."""
         x = self.pool(self.conv0(x))
         x = self.pool(self.conv1(x))
         x = self.pool(self.conv2(x))
@@ -56,12 +57,13 @@ class FeatureMap(nn.Cell):
         self.head2 = head_conv(256, n_classes)
 
     def construct(self, x: Any) -> tuple[Any, Any]:
+        """Return the raw heads of stride 32 and 16."""
         big, small = self.backbone(x)
         return self.head1(big), self.head2(small)
 
 
 class YOLOv3Tiny(nn.Cell):
-    """(B, 3, H, W) -> raw heads of stride 32 and 16, each (B, 3 * (5 + classes), H / stride, W / stride)."""
+    """The whole network."""
 
     def __init__(self, n_classes: int, darknet: bool = False) -> None:
         super().__init__()
@@ -69,4 +71,5 @@ class YOLOv3Tiny(nn.Cell):
         self.feature_map = FeatureMap(n_classes)
 
     def construct(self, x: Any) -> tuple[Any, Any]:
+        """Return the raw heads of stride 32 and 16, each (B, 3 * (5 + classes), H / stride, W / stride)."""
         return self.feature_map(x)

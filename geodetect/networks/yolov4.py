@@ -29,7 +29,7 @@ NECK = (  # (inputs, outputs, kernel, stride) of conv1 to conv8, then of conv9 t
 
 
 class CSPDarknet53(nn.Cell):
-    """The backbone: each stage sends half its channels past its residual blocks; returns stride 8, 16 and 32."""
+    """The backbone: each stage sends half its channels past its residual blocks."""
 
     def __init__(self, darknet: bool) -> None:
         super().__init__()
@@ -40,6 +40,7 @@ class CSPDarknet53(nn.Cell):
             setattr(self, f"layer{number}", residuals(count, channels, channels, block))
 
     def construct(self, x: Any) -> tuple[Any, Any, Any]:
+        """Return the feature maps of stride 8, 16 and 32."""
         x = self.conv1(self.conv0(x))
         main = self.conv2(x)
         main = self.conv5(main + self.conv4(self.conv3(main)))
@@ -75,6 +76,7 @@ class FeatureMap(nn.Cell):
         self.backblock3 = HeadBlock(1024, 512, n_classes)
 
     def construct(self, x: Any) -> tuple[Any, Any, Any]:
+        """Return the raw heads of stride 32, 16 and 8."""
         c3, c4, c5 = self.backbone(x)
         x = self.conv3(self.conv2(self.conv1(c5)))
         x = concat(self.pool13(x), self.pool9(x), self.pool5(x), x)
@@ -87,11 +89,12 @@ class FeatureMap(nn.Cell):
 
 
 class YOLOv4(nn.Cell):
-    """(B, 3, H, W) -> raw heads of stride 32, 16 and 8, each (B, 3 * (5 + classes), H / stride, W / stride)."""
+    """The whole network."""
 
     def __init__(self, n_classes: int, darknet: bool = False) -> None:
         super().__init__()
         self.feature_map = FeatureMap(n_classes, darknet)
 
     def construct(self, x: Any) -> tuple[Any, Any, Any]:
+        """Return the raw heads of stride 32, 16 and 8, each (B, 3 * (5 + classes), H / stride, W / stride)."""
         return self.feature_map(x)

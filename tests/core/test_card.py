@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geodetect.card import FAMILIES, PALETTE, STRIDES, ModelCard
@@ -66,7 +66,15 @@ def test_to_dict_and_back_gives_an_equal_card():
         ("classes", ["ship", "ship"], "classes has a name twice"),
         ("classes", ["plane", 2], "classes has 2, a name is needed"),
         ("input.size", 400, "input.size is 400, a multiple of 32 is needed"),
-        ("input.size", "big", "input has a value of the wrong type"),
+        ("input.size", "big", "input.size is 'big', a multiple of 32 is needed"),
+        ("input.size", 416.0, "input.size is 416.0, a multiple of 32 is needed"),
+        ("input.tile", 0.5, "input.tile is 0.5, pixels are needed"),
+        ("input.gsd", 0.5, "input has a value of the wrong type"),
+        ("input.bands", "rgb", "input.bands, mean and std need three values each"),
+        ("input.mean", [0, 0, float("nan")], "input.mean needs finite values"),
+        ("version", 1.0, "version is 1.0, text is needed: put it in quotes"),
+        ("metrics", ["good"], "metrics is no mapping"),
+        ("heads.scale_xy", [1.1, 0], "heads.scale_xy needs values from 1 to 2"),
         ("input.std", [1, 1, 0], "input.std needs positive values"),
         ("input.mean", [0], "input.bands, mean and std need three values each"),
         ("input.gsd", [3, 0.3], "input.gsd needs"),
@@ -105,6 +113,7 @@ def test_a_file_without_a_mapping_is_refused(values):
         ModelCard.from_dict(values)
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=12))
 def test_no_file_name_leads_out_of_the_folder(name):
     try:

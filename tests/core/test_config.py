@@ -11,7 +11,11 @@ CARD = {
     "network": {"family": "yolov3-tiny"},
     "classes": ["plane", "ship"],
     "input": {"size": 416},
-    "heads": {"anchors": [[[81, 82], [135, 169], [344, 319]], [[10, 14], [23, 27], [37, 58]]], "strides": [32, 16], "scale_xy": [1, 1]},
+    "heads": {
+        "anchors": [[[81, 82], [135, 169], [344, 319]], [[10, 14], [23, 27], [37, 58]]],
+        "strides": [32, 16],
+        "scale_xy": [1, 1],
+    },
     "thresholds": {"score": {"plane": 0.4}, "iou": 0.5},
 }
 
@@ -54,9 +58,9 @@ def test_values_out_of_range_are_refused(options, message):
 
 
 def test_classes_are_checked_against_the_model():
-    with pytest.raises(ConfigError, match="'shipp'.*did you mean 'ship'"):
+    with pytest.raises(ConfigError, match=r"'shipp'.*did you mean 'ship'"):
         rules(score={"shipp": 0.5})
-    with pytest.raises(ConfigError, match="'car'.*it knows plane, ship"):
+    with pytest.raises(ConfigError, match=r"'car'.*it knows plane, ship"):
         rules(classes=("car",))
 
 
@@ -66,12 +70,12 @@ def test_yaml_settings(tmp_path):
     config = DetectConfig.from_yaml(path)
     assert (config.model, config.score, config.bands, config.gsd) == ("yolov4", {"plane": 0.4}, ("4", "3", "2"), "0.5")
     path.write_text("overlapp: 3\n")
-    with pytest.raises(ConfigError, match="run.yaml has the unknown key 'overlapp'; did you mean 'overlap'"):
+    with pytest.raises(ConfigError, match=r"run.yaml has the unknown key 'overlapp'; did you mean 'overlap'"):
         DetectConfig.from_yaml(path)
     path.write_text("a: [")
-    with pytest.raises(ConfigError, match="cannot be read as YAML"):
+    with pytest.raises(ConfigError, match=r"cannot be read as YAML"):
         DetectConfig.from_yaml(path)
-    with pytest.raises(ConfigError, match="none.yaml"):
+    with pytest.raises(ConfigError, match=r"none.yaml"):
         DetectConfig.from_yaml(tmp_path / "none.yaml")
 
 

@@ -171,6 +171,18 @@ def test_another_range_than_asked_for_is_not_used(server, tmp_path):
     assert server.asked[2] is None
 
 
+def test_a_part_that_somebody_else_writes_too_is_not_used(server, tmp_path):
+    part = tmp_path / "weights.ckpt.part"
+    written = []
+
+    def interfere(done: int, total: int | None) -> None:
+        if not written:
+            written.append(part.open("ab").write(b"not ours"))
+
+    fetch(server.url, tmp_path / "weights.ckpt", progress=interfere, retry=QUICK)
+    assert (tmp_path / "weights.ckpt").read_bytes() == CONTENT
+
+
 def test_a_part_of_another_address_is_not_used(server, tmp_path):
     (tmp_path / "weights.ckpt.part").write_bytes(b"something else")
     (tmp_path / "weights.ckpt.part.json").write_text('{"url": "http://elsewhere", "validator": "x"}')

@@ -6,13 +6,13 @@ import pytest
 
 pytest.importorskip("mindspore")
 
-from geodetect.card import Heads, Input, ModelCard, Network, WeightsFile  # noqa: E402
-from geodetect.engines.mindspore import MindSporeEngine  # noqa: E402
-from geodetect.errors import EngineError, ModelError  # noqa: E402
-from geodetect.networks import build  # noqa: E402
-from geodetect.networks.export import export_mindir  # noqa: E402
-from geodetect.networks.safetensors import write_safetensors  # noqa: E402
-from geodetect.package import ModelPackage  # noqa: E402
+from geodetect.card import Heads, Input, ModelCard, Network, WeightsFile
+from geodetect.engines.mindspore import MindSporeEngine
+from geodetect.errors import EngineError, ModelError
+from geodetect.networks import build
+from geodetect.networks.export import export_mindir
+from geodetect.networks.safetensors import write_safetensors
+from geodetect.package import ModelPackage
 
 ANCHORS = (((81, 82), (135, 169), (344, 319)), ((10, 14), (23, 27), (37, 58)))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geodetect import boxes as geometry
 from geodetect.detections import Detections
-from geodetect.merge import merge, nms
+from geodetect.merge import merge
 from geodetect.tiling import tile_windows
 from geodetect.window import Window
 
@@ -43,9 +42,7 @@ def views_of(objects: Detections, windows: list[Window], faded: np.ndarray) -> D
 def rows(detections: Detections) -> list[tuple]:
     return [
         (*box, float(score), int(label))
-        for box, score, label in zip(
-            detections.boxes.tolist(), detections.scores, detections.labels, strict=True
-        )
+        for box, score, label in zip(detections.boxes.tolist(), detections.scores, detections.labels, strict=True)
     ]
 
 
@@ -58,13 +55,23 @@ def scenes(draw, crowded: bool = False):
     count = draw(st.integers(0, 12))
     step = draw(st.sampled_from([1.0, 0.25]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    borders = np.array(sorted({v for w in tile_windows(Window(0, 0, height, width), (tile, tile), (overlap, overlap)) for v in w.bounds}))
-    sides = np.where(rng.random((count, 2)) < 0.3, overlap - rng.integers(0, 3, (count, 2)), rng.integers(1, overlap + 1, (count, 2)))
+    borders = np.array(
+        sorted(
+            {v for w in tile_windows(Window(0, 0, height, width), (tile, tile), (overlap, overlap)) for v in w.bounds}
+        )
+    )
+    sides = np.where(
+        rng.random((count, 2)) < 0.3, overlap - rng.integers(0, 3, (count, 2)), rng.integers(1, overlap + 1, (count, 2))
+    )
     corner = rng.uniform(0, 1, (count, 2)) * ([width, height] - sides)
     if draw(st.booleans()) and count:
         corner = corner[rng.integers(0, count)] + rng.integers(-4, 5, (count, 2))
     near = rng.random((count, 2)) < 0.5
-    edge = rng.choice(borders, (count, 2)) + rng.integers(-5, 6, (count, 2)) - np.where(rng.random((count, 2)) < 0.5, sides, 0)
+    edge = (
+        rng.choice(borders, (count, 2))
+        + rng.integers(-5, 6, (count, 2))
+        - np.where(rng.random((count, 2)) < 0.5, sides, 0)
+    )
     corner = np.round(np.where(near, edge, corner) / step) * step
     corner = np.clip(corner, 0, [width, height] - sides)
     boxes = np.concatenate([corner, corner + sides], axis=1)
@@ -79,4 +86,6 @@ def scenes(draw, crowded: bool = False):
 def test_any_tile_grid_gives_what_one_big_tile_gives(scene, iou):
     objects, windows, whole, rng = scene
     views = views_of(objects, windows, rng.uniform(0.3, 0.95, len(objects)))
-    assert rows(merge(views, windows, whole, iou)) == rows(merge(views_of(objects, [whole], np.ones(len(objects))), [whole], whole, iou))
+    assert rows(merge(views, windows, whole, iou)) == rows(
+        merge(views_of(objects, [whole], np.ones(len(objects))), [whole], whole, iou)
+    )

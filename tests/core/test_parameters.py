@@ -143,7 +143,7 @@ def test_checkpoints_are_read_as_mindspore_wrote_them(dtype, tmp_path):
         assert list(back) == list(arrays)
         for name, array in arrays.items():
             np.testing.assert_array_equal(back[name], array)
-            assert back[name].dtype == array.dtype and back[name].shape == array.shape
+            assert (back[name].dtype, back[name].shape) == (array.dtype, array.shape)
 
 
 def test_bfloat16_checkpoints_are_widened(tmp_path):
@@ -160,7 +160,7 @@ def test_old_checkpoints_scalars_and_split_tensors(tmp_path):
     (tmp_path / "old.ckpt").write_bytes(blob)
     back = read_checkpoint(tmp_path / "old.ckpt")
     np.testing.assert_array_equal(back["big"], array)
-    assert back["scalar"].shape == () and back["scalar"] == np.float32(0.9)
+    np.testing.assert_array_equal(back["scalar"], np.array(0.9, np.float32), strict=True)
 
 
 def test_any_cut_checkpoint_is_refused_or_ends_between_tensors(tmp_path):
@@ -248,7 +248,8 @@ def test_misfits_are_listed_with_counts_and_no_more_than_six_names():
     with pytest.raises(ModelError) as error:
         check_parameters(parameters, expected_shapes("yolov3-tiny", 2), where="w.ckpt")
     text = str(error.value)
-    assert text.startswith("w.ckpt") and "11 missing" in text and "1 unknown (extra)" in text
+    assert text.startswith("w.ckpt do not fit the network: 11 missing (")
+    assert "1 unknown (extra)" in text
     assert "conv0.0.weight is 16x4x3x3 instead of 16x3x3x3" in text
     assert text.count(".gamma") == 6
 
@@ -261,7 +262,7 @@ def test_another_number_of_classes_is_said_in_words():
 def test_values_that_are_not_finite_are_refused():
     parameters = zeros()
     parameters["feature_map.head1.bias"][0] = np.nan
-    with pytest.raises(ModelError, match="feature_map.head1.bias"):
+    with pytest.raises(ModelError, match=r"feature_map\.head1\.bias"):
         check_parameters(parameters, expected_shapes("yolov3-tiny", 2))
 
 

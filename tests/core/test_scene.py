@@ -197,12 +197,15 @@ def test_the_odd_rasters_open_or_say_why(shared):
     paths = sorted((shared / "data" / "rasters").glob("*.tif"))
     assert paths
     for path in paths:
-        try:
-            scene = open_scene(path)
-        except SceneError as error:
-            assert str(path) in str(error)
-            if "complex" in str(error):
-                continue
-            scene = open_scene(path, bands=[1, 1, 1])
-        with scene:
+        with rasterio.open(path) as file:
+            bands, is_complex = file.count, "complex" in file.dtypes[0]
+            palette = file.colorinterp[0].name == "palette"
+        if is_complex:
+            with pytest.raises(SceneError, match="complex pixels"):
+                open_scene(path)
+            continue
+        if bands < 3 and not palette:
+            with pytest.raises(SceneError, match="has 1 band"):
+                open_scene(path)
+        with open_scene(path, bands=[1, 1, 1] if bands < 3 and not palette else None) as scene:
             assert scene.read(Window(0, 0, 16, 16)).pixels.shape == (3, 16, 16)

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def test_tiles_cover_the_axis_and_overlap_enough(axis):
         assert begin == [0]
         return
     assert begin[-1] + tile == length  # flush with the end
-    steps = [b - a for a, b in zip(begin, begin[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(begin)]
     assert all(0 < step <= tile - overlap for step in steps)
     assert all(step == tile - overlap for step in steps[:-1])  # only the last tile overlaps more
 
