@@ -10,6 +10,7 @@ import numpy as np
 Pairs = tuple[np.ndarray, np.ndarray]
 
 _LEVEL_RATIO = 16.0  # sides within one level differ by this at most
+_FEW = 16
 _STRIP_HEIGHT = 3.0  # of the tallest box: lower copies more queries, higher tests more candidates
 _SHIFTS = 32  # neighbours tried one by one before the rest is searched
 _BLOCK = 1 << 20  # candidates tested at once: bounds the memory
@@ -103,9 +104,16 @@ def _levels(boxes: np.ndarray) -> list[np.ndarray]:
     sizes = np.maximum(sides[:, 0], sides[:, 1])[solid]
     middle = np.median(sizes[:: max(1, len(sizes) // 4096)])  # a sample: it steers the speed, not the result
     levels = np.rint(np.log2(sizes / middle) / np.log2(_LEVEL_RATIO)).astype(np.int16)
-    if levels.min() == levels.max():
+    levels -= levels.min()
+    counts = np.bincount(levels)
+    for level in range(len(counts) - 1):  # a few small boxes cost less among larger ones than a level of their own
+        if counts[level] * _FEW < counts[level + 1]:
+            counts[level + 1] += counts[level]
+            counts[level] = 0
+            levels[levels == level] = level + 1
+    if counts[-1] == len(solid):
         return [solid]
-    return [solid[levels == level] for level in np.unique(levels)]
+    return [solid[levels == level] for level in np.flatnonzero(counts)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +141,8 @@ class _Strips:
         origin = float(boxes[:, 0].min()), float(boxes[:, 1].min())
         strips = int((float(boxes[:, 3].max()) - origin[1]) / height) + 3  # an empty one below and above each group
         span = 2 * (float(boxes[:, 2].max()) - origin[0] + widest)
-        base = (groups[level] * strips + 1 + np.floor((y1 - origin[1]) / height)) * span
+        rows = groups[level] * strips + 1 + np.floor((y1 - origin[1]) / height)
+        base = rows * span
         keys = base + (x1 - origin[0])
         order = np.argsort(keys)
         columns = x1.take(order), y1.take(order), x2.take(order), y2.take(order)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-LABEL_SCALE = 10000  # labels are drawn from 1:10000 on: farther out they would cover the objects
+LABEL_SCALE = 5000  # labels are drawn from 1:5000 on: farther out they would cover the objects
+_CORNER = "make_point(x_min($geometry), y_max($geometry))"
 
 
 def qml(classes: Sequence[str], colours: Sequence[str], field: str = "class", label: str | None = None) -> str:
@@ -17,7 +18,7 @@ def qml(classes: Sequence[str], colours: Sequence[str], field: str = "class", la
         field: the attribute that holds the class.
         label: QGIS expression of the label; None: class and score.
     """
-    root = Element("qgis", version="3.22.0", styleCategories="Symbology|Labeling")
+    root = Element("qgis", version="3.22.0", styleCategories="Symbology|Labeling", labelsEnabled="1")
     renderer = SubElement(
         root, "renderer-v2", type="categorizedSymbol", attr=field, forceraster="0", symbollevels="0", enableorderby="0"
     )
@@ -30,47 +31,58 @@ def qml(classes: Sequence[str], colours: Sequence[str], field: str = "class", la
 
 
 def _symbol(symbols: Element, name: str, colour: str) -> None:
+    """Add a symbol of two layers: a dark casing, which parts the outline from any ground, and the outline on it."""
     rgb = ",".join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))
     symbol = SubElement(symbols, "symbol", type="fill", name=name, alpha="1", clip_to_extent="1", force_rhr="0")
+    _fill(symbol, color="0,0,0,0", style="no", outline_color="0,0,0,120", outline_width="0.9")
+    _fill(symbol, color=f"{rgb},26", style="solid", outline_color=f"{rgb},255", outline_width="0.5")
+
+
+def _fill(symbol: Element, **options: str) -> None:
     layer = SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
-    options = {
-        "color": f"{rgb},30",
-        "outline_color": f"{rgb},255",
-        "outline_style": "solid",
-        "outline_width": "0.5",
-        "outline_width_unit": "MM",
-        "style": "solid",
-        "joinstyle": "miter",
-    }
     store = SubElement(layer, "Option", type="Map")
-    for key, value in options.items():
+    for key, value in {**options, "outline_style": "solid", "outline_width_unit": "MM", "joinstyle": "miter"}.items():
         SubElement(store, "Option", type="QString", name=key, value=value)
-        SubElement(layer, "prop", k=key, v=value)  # QGIS before 3.26 reads these
+        SubElement(layer, "prop", k=key, v=value)  # QGIS before 3.22 reads these
 
 
 def _labels(root: Element, expression: str) -> None:
-    labeling = SubElement(root, "labeling", type="simple")
-    settings = SubElement(labeling, "settings", calloutType="simple")
+    """Add labels that stand on the upper left corner of the box."""
+    settings = SubElement(SubElement(root, "labeling", type="simple"), "settings", calloutType="simple")
     style = SubElement(
         settings,
         "text-style",
         fieldName=expression,
         isExpression="1",
-        fontSize="8",
-        fontSizeUnit="Point",
-        textColor="30,30,30,255",
         fontFamily="Sans Serif",
+        fontSize="8.5",
+        fontSizeUnit="Point",
+        textColor="255,255,255,255",
+        textOpacity="1",
     )
     SubElement(
-        style, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferSizeUnits="MM", bufferColor="255,255,255,220"
+        style,
+        "text-buffer",
+        bufferDraw="1",
+        bufferSize="0.7",
+        bufferSizeUnits="MM",
+        bufferColor="20,20,20,255",
+        bufferOpacity="0.85",
+        bufferJoinStyle="128",
     )
-    SubElement(settings, "placement", placement="1", quadOffset="1", offsetType="0", priority="5")
     SubElement(
         settings,
-        "rendering",
-        scaleVisibility="1",
-        scaleMin=str(LABEL_SCALE),
-        scaleMax="1",
-        obstacle="0",
-        displayAll="0",
+        "placement",
+        placement="1",
+        quadOffset="2",
+        yOffset="-0.6",
+        offsetUnits="MM",
+        geometryGenerator=_CORNER,
+        geometryGeneratorEnabled="1",
+        geometryGeneratorType="PointGeometry",
+        layerType="PolygonGeometry",
+        priority="5",
     )
+    # To QGIS the least scale is the least denominator: "scaleMax" is where labels begin.
+    scales = {"scaleVisibility": "1", "scaleMin": "0", "scaleMax": str(LABEL_SCALE)}
+    SubElement(settings, "rendering", scales, drawLabels="1", displayAll="0", obstacle="0")

@@ -40,7 +40,7 @@ def demo(folder: Path, size: int, seed: int, model: str, score: float) -> None:
     where that is not installed. A second run uses the scene that is there.
     """
     import geodetect
-    from geodetect import layers
+    from geodetect import vectors
     from geodetect.cli.console import BarReporter
     from geodetect.evaluation import evaluate
 
@@ -51,9 +51,9 @@ def demo(folder: Path, size: int, seed: int, model: str, score: float) -> None:
             truth.scene, model=model, score=score, output=folder / DETECTIONS, preview=folder / PREVIEW, overwrite=True,
             reporter=reporter,
         )  # fmt: skip
-    found, true = layers.read_objects(folder / DETECTIONS), layers.read_objects(truth.layer)
+    found, true = vectors.read_objects(folder / DETECTIONS), vectors.read_objects(truth.layer)
     evaluation = evaluate(found, true)
-    layers.write_errors(folder / ERRORS, evaluation, found, true)
+    vectors.write_errors(folder / ERRORS, evaluation, found, true)
     click.echo(f"{len(true)} objects drawn, {len(found)} detections in {result.run['seconds']:.1f} s with {model}:\n")
     print_table(evaluation)
     click.echo("")

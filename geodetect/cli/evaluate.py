@@ -32,15 +32,15 @@ def evaluate(
     TRUTH may be of polygons or points, in any CRS and any format that GDAL reads. Objects with a field `difficult`
     that is 1 count neither when found nor when missed.
     """
-    from geodetect import layers
+    from geodetect import vectors
     from geodetect.evaluation import evaluate as compare
 
-    found = layers.read_objects(detections)
+    found = vectors.read_objects(detections)
     found = found[found.scores >= score]
-    true = layers.read_objects(truth, class_field, layer)
+    true = vectors.read_objects(truth, class_field, layer)
     evaluation = compare(found, true, iou)
     if errors is not None:
-        layers.write_errors(errors, evaluation, found, true)
+        vectors.write_errors(errors, evaluation, found, true)
     if json_path is not None:
         text = json.dumps(evaluation.to_dict(), indent=2)
         if json_path == "-":

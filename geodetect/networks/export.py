@@ -75,8 +75,10 @@ def _export(cell: nn.Cell, folder: Path, shape: tuple[int, ...], kind: str) -> P
 
 
 def _use_exportable_activations(cell: nn.Cell) -> None:
-    """Put operators that MindSpore can export in the place of those that it cannot; raw heads have no sigmoid of
-    their own, so that each one is a leaky ReLU to be renamed."""
+    """Put operators that MindSpore can export in the place of those that it cannot.
+
+    The networks have no sigmoid of their own, so that each one in the export is a leaky ReLU to be renamed.
+    """
     for _, block in list(cell.cells_and_names()):
         if isinstance(block, nn.SequentialCell) and isinstance(block[-1], nn.Mish):
             block[-1] = _CompositeMish()

@@ -59,7 +59,7 @@ def load_openvino(
     Args:
         family, variant: of the network.
         parameters: arrays by name, float32.
-        shape: of `images`, where it is to be fixed, which runs faster; else any multiples of 32 do.
+        shape: of `images`, where it is to be fixed; else any batch and multiples of 32 do, no slower.
 
     Raises:
         ModelError: the parameters do not fit the network.
@@ -68,7 +68,7 @@ def load_openvino(
     try:
         import openvino
     except ImportError as error:
-        raise EngineError('OpenVINO is not installed: pip install "geodetect[openvino]"') from error
+        raise EngineError("OpenVINO is not installed: pip install openvino") from error
     check_parameters(parameters, expected_shapes(family, _n_classes(parameters)))
     model = openvino.Core().read_model(graph_path(family, variant))
     for node in model.get_parameters():

@@ -70,10 +70,12 @@ def check_parameters(
         if items
     ]
     if problems:
-        raise ModelError(f"{where} do not fit the network: {'; '.join(problems)}{_hint(parameters, expected)}")
+        raise ModelError(
+            f"{where}: parameters do not fit the network: {'; '.join(problems)}{_hint(parameters, expected)}"
+        )
     broken = [name for name, array in parameters.items() if not np.isfinite(array).all()]
     if broken:
-        raise ModelError(f"{where} hold values that are not finite, first in {broken[0]}")
+        raise ModelError(f"{where}: values are not finite in {len(broken)} parameters, first {broken[0]}")
 
 
 def _hint(parameters: Mapping[str, np.ndarray], expected: Mapping[str, Sequence[int]]) -> str:

@@ -5,7 +5,7 @@ import pytest
 import rasterio
 import shapely
 
-from geodetect import layers
+from geodetect import vectors
 from geodetect.demo import find_scene, make_scene
 from geodetect.demo.planes import AIRFRAMES, draw_plane
 from geodetect.demo.scene import draw_scene
@@ -70,7 +70,7 @@ def test_one_seed_gives_one_scene_and_another_seed_another():
 
 
 def test_the_layer_says_what_the_boxes_say(truth):
-    layer = layers.read_objects(truth.layer)
+    layer = vectors.read_objects(truth.layer)
     assert layer.names.tolist() == truth.classes
     with rasterio.open(truth.scene) as scene:
         (left, top), (gsd, _) = (scene.transform.c, scene.transform.f), scene.res

@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geodetect import layers
+from geodetect import vectors
 from geodetect.errors import InputError
 from geodetect.evaluation import MapObjects, Outcome, average_precision, compare, evaluate
 
@@ -200,8 +200,8 @@ def test_nothing_found_and_nothing_there():
 def test_the_layer_of_errors_holds_every_outcome(tmp_path):
     found, true = case_on_map((0.5, 0, 0, -0.5, 500_000, 4_600_000))
     result = evaluate(found, true)
-    layers.write_errors(tmp_path / "errors.gpkg", result, found, true)
-    again = layers.read_objects(tmp_path / "errors.gpkg", "outcome")
+    vectors.write_errors(tmp_path / "errors.gpkg", result, found, true)
+    again = vectors.read_objects(tmp_path / "errors.gpkg", "outcome")
     counts = {name: int((again.names == name).sum()) for name in ("hit", "miss", "false alarm", "duplicate")}
     total = result.total
     assert counts == {

@@ -248,7 +248,7 @@ def test_misfits_are_listed_with_counts_and_no_more_than_six_names():
     with pytest.raises(ModelError) as error:
         check_parameters(parameters, expected_shapes("yolov3-tiny", 2), where="w.ckpt")
     text = str(error.value)
-    assert text.startswith("w.ckpt do not fit the network: 11 missing (")
+    assert text.startswith("w.ckpt: parameters do not fit the network: 11 missing (")
     assert "1 unknown (extra)" in text
     assert "conv0.0.weight is 16x4x3x3 instead of 16x3x3x3" in text
     assert text.count(".gamma") == 6
