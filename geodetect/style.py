@@ -31,10 +31,10 @@ def qml(classes: Sequence[str], colours: Sequence[str], field: str = "class", la
 
 
 def _symbol(symbols: Element, name: str, colour: str) -> None:
-    """Add a symbol of two layers: a dark casing, which parts the outline from any ground, and the outline on it."""
+    """Add a symbol of two layers: a pale casing, which parts the outline from any ground, and the outline on it."""
     rgb = ",".join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))
     symbol = SubElement(symbols, "symbol", type="fill", name=name, alpha="1", clip_to_extent="1", force_rhr="0")
-    _fill(symbol, color="0,0,0,0", style="no", outline_color="0,0,0,120", outline_width="0.9")
+    _fill(symbol, color=f"{rgb},255", style="no", outline_color="255,255,255,150", outline_width="0.9")
     _fill(symbol, color=f"{rgb},26", style="solid", outline_color=f"{rgb},255", outline_width="0.5")
 
 
@@ -55,7 +55,9 @@ def _labels(root: Element, expression: str) -> None:
         fieldName=expression,
         isExpression="1",
         fontFamily="Sans Serif",
-        fontSize="8.5",
+        fontSize="9",
+        fontWeight="75",
+        namedStyle="Bold",
         fontSizeUnit="Point",
         textColor="255,255,255,255",
         textOpacity="1",
@@ -64,10 +66,10 @@ def _labels(root: Element, expression: str) -> None:
         style,
         "text-buffer",
         bufferDraw="1",
-        bufferSize="0.7",
+        bufferSize="1",
         bufferSizeUnits="MM",
         bufferColor="20,20,20,255",
-        bufferOpacity="0.85",
+        bufferOpacity="1",
         bufferJoinStyle="128",
     )
     SubElement(
@@ -86,3 +88,10 @@ def _labels(root: Element, expression: str) -> None:
     # To QGIS the least scale is the least denominator: "scaleMax" is where labels begin.
     scales = {"scaleVisibility": "1", "scaleMin": "0", "scaleMax": str(LABEL_SCALE)}
     SubElement(settings, "rendering", scales, drawLabels="1", displayAll="0", obstacle="0")
+    properties = SubElement(SubElement(settings, "dd_properties"), "Option", type="Map")
+    SubElement(properties, "Option", type="QString", name="name", value="")
+    SubElement(properties, "Option", type="QString", name="type", value="collection")
+    colour = SubElement(SubElement(properties, "Option", type="Map", name="properties"), "Option", type="Map", name="BufferColor")
+    SubElement(colour, "Option", type="bool", name="active", value="true")
+    SubElement(colour, "Option", type="QString", name="expression", value="@symbol_color")
+    SubElement(colour, "Option", type="int", name="type", value="3")
