@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 Pairs = tuple[np.ndarray, np.ndarray]
 
 _LEVEL_RATIO = 16.0  # sides within one level differ by this at most
-_FEW = 16
+_FEW = 16  # a level that has this many times fewer boxes than the next larger one is put to it
 _STRIP_HEIGHT = 3.0  # of the tallest box: lower copies more queries, higher tests more candidates
 _SHIFTS = 32  # neighbours tried one by one before the rest is searched
 _BLOCK = 1 << 20  # candidates tested at once: bounds the memory
@@ -151,7 +152,7 @@ class _Strips:
 
     def inner_pairs(self) -> Iterator[Pairs]:
         """Yield the pairs within the level."""
-        x1, y1, x2, y2 = self.columns
+        x1, _, x2, y2 = self.columns
         count = len(self.index)
         reach = self.base + (x2 - self.origin[0])
         active = np.arange(count)
@@ -185,8 +186,8 @@ class _Strips:
                 hit = (np.minimum(a[:, 2:], b[:, 2:]) > np.maximum(a[:, :2], b[:, :2])).all(axis=1)
                 yield smaller[some[query[hit]]], self.index[found[hit]]
 
-    def _search(self, keys: np.ndarray, side: str) -> np.ndarray:
-        return np.searchsorted(self.keys, keys, side="left" if side == "left" else "right")
+    def _search(self, keys: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+        return np.searchsorted(self.keys, keys, side=side)
 
     def _searched(self, query: np.ndarray, first: np.ndarray, last: np.ndarray) -> Iterator[Pairs]:
         for k, found in _ranges(first, last):

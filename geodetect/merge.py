@@ -9,7 +9,7 @@ import numpy as np
 from geodetect import boxes as geometry
 from geodetect.boxes import Pairs
 from geodetect.detections import Detections
-from geodetect.nms import Columns, nms, overlapping, ranking, strongest_first, suppress, thresholds
+from geodetect.nms import Columns, Thresholds, nms, overlapping, ranking, ranks, strongest_first, suppress, thresholds
 from geodetect.seams import Views, cut_sides, join_views
 from geodetect.window import Window
 
@@ -20,7 +20,7 @@ def merge(
     detections: Detections,
     windows: Sequence[Window] | np.ndarray,
     scene: Window | Sequence[float] | np.ndarray,
-    iou: float | Sequence[float] | np.ndarray = 0.45,
+    iou: Thresholds = 0.45,
     average: bool = False,
 ) -> Detections:
     """Return one detection an object from what all tiles saw, by falling score.
@@ -29,8 +29,8 @@ def merge(
     all of it (see `seams`); then greedy non-maximum suppression, label by label, settles the rest. A box that is
     still cut never suppresses a whole one.
 
-    Law: where the overlap is at least the longest object, any tile grid gives what one big tile gives. The result
-    does not depend on the order of the detections, and merging it again changes nothing (unless averaged).
+    Law: where the overlap is at least the longest object, any tile grid gives what one big tile gives, for views that
+    are exact. The result does not depend on the order of the detections, and merging it again changes nothing.
 
     Args:
         detections: views of all tiles, scene px, with or without suppression a tile; `tiles` is an index into
@@ -58,14 +58,12 @@ def merge(
     boxes, scores = _settle(views, kept, rivals, columns, average)
     rows = np.flatnonzero(kept)
     boxes, scores, labels = boxes[rows], scores[rows], detections.labels[rows]
-    if average:  # means may meet where the boxes themselves did not
-        order = nms(boxes, scores, labels, iou)
-    else:
-        order = strongest_first(ranking(boxes, scores, labels))
+    # Means may meet where the boxes themselves did not.
+    order = nms(boxes, scores, labels, iou) if average else strongest_first(ranking(boxes, scores, labels))
     return Detections.of(boxes[order], scores[order], labels[order])
 
 
-def _bounds(windows: Sequence[Window | Sequence[float]] | np.ndarray) -> np.ndarray:
+def _bounds(windows: Sequence[Window | Sequence[float] | np.ndarray] | np.ndarray) -> np.ndarray:
     """Return bounds (T, 4) of windows or bounds."""
     rows = [window.bounds if isinstance(window, Window) else window for window in windows]
     return np.array(rows, np.float64).reshape(-1, 4)
@@ -106,19 +104,27 @@ def _settle(views: Views, kept: np.ndarray, rivals: Pairs, columns: Columns, ave
     winner, loser = np.concatenate(rivals), np.concatenate(rivals[::-1])
     some = np.flatnonzero(kept.take(winner) & ~kept.take(loser))
     winner, loser = winner.take(some), loser.take(some)
-    mine = np.full(len(boxes), -1)
-    order = strongest_first([column[winner] for column in columns])[::-1]
-    mine[loser[order]] = winner[order]  # of equal indices the last is written: the strongest
-    part = np.flatnonzero((mine >= 0) & views.cut)
-    np.maximum.at(scores, mine[part], views.scores[part])
-    return (_mean(boxes, views, mine, columns) if average else boxes), scores
+    rank = ranks(columns, winner)
+    best = np.full(len(boxes), len(boxes))
+    np.minimum.at(best, loser, rank)
+    strongest = best.take(loser) == rank
+    winner, loser = winner[strongest], loser[strongest]
+    part = views.cut.take(loser)
+    np.maximum.at(scores, winner[part], views.scores[loser[part]])
+    owner = np.arange(len(boxes))
+    owner[loser[~part]] = winner[~part]
+    return (_means(views, owner, columns) if average else boxes), scores
 
 
-def _mean(boxes: np.ndarray, views: Views, mine: np.ndarray, columns: Columns) -> np.ndarray:
-    """Return the boxes as means, weighted with the scores, of themselves and the whole ones that fell to them."""
-    rows = np.flatnonzero((mine >= 0) & ~views.cut)
-    rows = rows[strongest_first([column[rows] for column in columns])]  # one order of summation, whatever the input's
-    weights = views.scores.astype(np.float64)
-    total = weights + np.bincount(mine[rows], weights[rows], len(boxes))
-    sums = [column * weights + np.bincount(mine[rows], (column * weights)[rows], len(boxes)) for column in boxes.T]
-    return np.stack(sums, axis=1) / np.maximum(total, 1e-12)[:, None]
+def _means(views: Views, owner: np.ndarray, columns: Columns) -> np.ndarray:
+    """Return the boxes of all rows, an owner's as mean of itself and what it owns, weighted with the scores."""
+    owned = np.flatnonzero(owner != np.arange(len(owner)))
+    owned = owned[np.argsort(ranks(columns, owned))]  # one order of summation, whatever the input's
+    owners = np.unique(owner[owned])
+    rows = np.concatenate([owners, owned])
+    weights = np.maximum(views.scores[rows], 1e-6).astype(np.float64)
+    total = np.bincount(owner[rows], weights, len(owner))[owners]
+    boxes = views.boxes.copy()
+    for side in range(4):
+        boxes[owners, side] = np.bincount(owner[rows], weights * boxes[rows, side], len(owner))[owners] / total
+    return boxes

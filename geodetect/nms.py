@@ -10,11 +10,12 @@ from geodetect import boxes as geometry
 from geodetect.boxes import Pairs
 
 Columns = Sequence[np.ndarray]
+Thresholds = float | Sequence[float] | np.ndarray
 
 _ROUNDS = 12  # ordinary work is settled by then; a long chain of boxes is finished pair by pair
 
 
-def nms(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, iou: float | np.ndarray = 0.45) -> np.ndarray:
+def nms(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, iou: Thresholds = 0.45) -> np.ndarray:
     """Return the indices of the boxes that greedy non-maximum suppression keeps, strongest first.
 
     A box falls to a stronger one of its label that is kept and overlaps it by more than `iou`. Stronger is the higher
@@ -37,7 +38,7 @@ def nms(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, iou: float | 
     return kept[strongest_first([column[kept] for column in columns])]
 
 
-def thresholds(iou: float | Sequence[float] | np.ndarray, labels: np.ndarray) -> np.ndarray:
+def thresholds(iou: Thresholds, labels: np.ndarray) -> np.ndarray:
     """Return the IoU threshold of each detection (N,), from one number or one a label.
 
     Raises:
@@ -76,6 +77,16 @@ def strongest_first(columns: Columns) -> np.ndarray:
     return order
 
 
+def ranks(columns: Columns, rows: np.ndarray) -> np.ndarray:
+    """Return how strong each of `rows`, which may come more than once, is among them, 0 the strongest."""
+    used = np.zeros(len(columns[0]), bool)
+    used[rows] = True
+    names = np.flatnonzero(used)
+    rank = np.empty(len(used), np.int64)
+    rank[names[strongest_first([column.take(names) for column in columns])]] = np.arange(len(names))
+    return rank.take(rows)
+
+
 def _order(values: np.ndarray) -> np.ndarray:
     """Return a stable np.argsort, for float32 by two radix passes over 16 bits, which takes half the time."""
     if values.dtype != np.float32:
@@ -106,18 +117,12 @@ def suppress(columns: Columns, pairs: Pairs) -> np.ndarray:
         fallen[weaker[settled]] = True
         left = np.flatnonzero(~(settled | fallen.take(stronger) | fallen.take(weaker)))
         stronger, weaker = stronger.take(left), weaker.take(left)
-    names, numbers = np.unique(np.concatenate([stronger, weaker]), return_inverse=True)
-    rank = np.empty(len(names), np.intp)
-    rank[strongest_first([column[names] for column in columns])] = np.arange(len(names))
-    turn = np.argsort(rank[numbers[: len(stronger)]], kind="stable")
-    out = bytearray(len(names))
-    for strong, weak in zip(
-        numbers[: len(stronger)][turn].tolist(), numbers[len(stronger) :][turn].tolist(), strict=True
-    ):
+    turn = np.argsort(ranks(columns, stronger))
+    out = bytearray(fallen)
+    for strong, weak in zip(stronger[turn].tolist(), weaker[turn].tolist(), strict=True):
         if not out[strong]:
             out[weak] = 1
-    fallen[names[np.frombuffer(out, bool)]] = True
-    return ~fallen
+    return ~np.frombuffer(out, bool)
 
 
 def _oriented(columns: Columns, pairs: Pairs) -> Pairs:

@@ -17,11 +17,11 @@ import numpy as np
 from geodetect import boxes as geometry
 from geodetect.boxes import Pairs
 from geodetect.detections import Detections
-from geodetect.nms import ranking, strongest_first
+from geodetect.nms import ranking, ranks
 
 TOLERANCE = 4.0  # px: networks end the box of a cut object within a few px of the tile's border
 AGREEMENT = 0.5  # least IoU of two views of one object
-_BLUR = 2.0  # px: no side of a box is known better; without it, views of thin slivers never agree
+_BLUR = 3.0  # px: sides are not known better; without it, views of thin slivers never agree
 _SIGNS = np.array([1.0, 1.0, -1.0, -1.0])  # towards the inside, one a side
 _SINGLE, _OPEN, _JOINED, _WHOLE = range(4)  # how complete: a cut view, joined but still cut, joined, seen as a whole
 
@@ -69,7 +69,7 @@ def join_views(detections: Detections, sides: np.ndarray, windows: np.ndarray, p
     """
     work = _Work(detections, sides, np.append(windows, [[-np.inf, -np.inf, np.inf, np.inf]], axis=0))
     links = work.agreeing(pairs)
-    links = work.drop_parts(links)
+    work.drop_parts(links)
     work.drop_explained(_SINGLE, pairs)
     work.join(links)
     for grade in (_SINGLE, _OPEN, _JOINED):
@@ -125,30 +125,21 @@ class _Work:
         agreement = (iou.take(hit) * 10).astype(np.intp) * 16 + (share.take(hit) * 10).astype(np.intp)
         return _Links(source, target, agreement, self._rank(target))
 
-    def drop_parts(self, links: _Links) -> _Links:
-        """Let cut views fall that agree best with a whole one, or with a cut one that turns out to be whole.
-
-        Returns the links between cut views that are left.
-        """
+    def drop_parts(self, links: _Links) -> None:
+        """Let cut views fall that agree best with a whole one, or with a cut one that turns out to be whole."""
         best = links.best(links.source)
         whole = ~self.cut.take(links.target)
         self.owner[links.source[best & whole]] = -1
         part = links[whole & (self.owner.take(links.source) < 0)]
         self._pass_on(part.source, part.target, part.rank)
-        stays = ~whole & (self.owner.take(links.source) >= 0) & (self.owner.take(links.target) >= 0)
-        near = links[best & stays]
+        near = links[best & ~whole]
+        near = near[(self.owner.take(near.source) >= 0) & (self.owner.take(near.target) >= 0)]
         self._unite(near.source, near.target, _WHOLE)
-        single = self.grade == _SINGLE
-        return links[
-            stays
-            & (self.owner == np.arange(len(self.owner)))[links.source]
-            & single[links.source]
-            & single[links.target]
-        ]
 
     def join(self, links: _Links) -> None:
         """Join cut views that are each other's best of their tile, over any number of tiles."""
-        links = links[(self.owner[links.source] >= 0) & (self.owner[links.target] >= 0)]
+        single = (self.owner == np.arange(len(self.owner))) & (self.grade == _SINGLE)
+        links = links[single.take(links.source) & single.take(links.target)]
         tiles = self.views.tiles
         group = np.unique(links.source * len(self.windows) + tiles.take(links.target), return_inverse=True)[1]
         near = links[links.best(group.reshape(-1))]
@@ -194,32 +185,26 @@ class _Work:
         some = np.flatnonzero((owner >= 0) & (self.grade.take(owner) == grade) & (self.owner.take(target) >= 0))
         source, target, owner = source.take(some), target.take(some), self.owner.take(target.take(some))
         tiles = self.views.tiles
-        apart = (tiles[source] != tiles[target]) | self.cut[target]
+        apart = (tiles.take(source) != tiles.take(target)) | self.cut.take(target)  # else suppression settles it
         some = np.flatnonzero((self.grade.take(owner) > grade) & apart)
         source, owner = source.take(some), owner.take(some)
         seen = self.windows.take(tiles.take(source), axis=0)
         a, b = geometry.clip(self.views.boxes.take(source, axis=0), seen), geometry.clip(self.boxes[owner], seen)
         hit = np.flatnonzero(_agreement(a, b, self.sides.take(source, axis=0)) >= AGREEMENT)
         source, owner = source.take(hit), owner.take(hit)
-        explained = np.unique(source)
-        whole = np.bincount(self.owner[self.owner >= 0], minlength=len(self.owner))
-        gone = np.bincount(self.owner[explained], minlength=len(self.owner))
-        falls = (whole > 0) & (whole == gone)
-        falling = falls[self.owner[source]]
-        source, owner = source[falling], owner[falling]
+        left = self.owner >= 0
+        left[source] = False
+        stays = np.zeros(len(left), bool)
+        stays[self.owner[left]] = True  # some view of it is not explained
+        falling = np.flatnonzero(~stays[self.owner.take(source)])
+        source, owner = source.take(falling), owner.take(falling)
         self._pass_on(self.owner[source], owner, self._rank(owner))
         self.owner[source] = -1
 
     def _rank(self, rows: np.ndarray) -> np.ndarray:
-        """Return how strong each row is among all of `rows`, 0 the strongest."""
-        used = np.zeros(len(self.owner), bool)
-        used[rows] = True
-        names = np.flatnonzero(used)
-        rank = np.zeros(len(used), np.intp)
-        score, *rest = ranking(self.boxes[names], self.scores[names], self.views.tiles[names])
-        columns = (score, self.cut[names], *rest)  # of equal views of one object the whole one is the stronger
-        rank[names[strongest_first(columns)]] = np.arange(len(names))
-        return rank.take(rows)
+        """Return how strong each row is among all of `rows`, 0 the strongest; of equal views the whole one is."""
+        score, *rest = ranking(self.boxes, self.scores, self.views.tiles)
+        return ranks((score, self.cut, *rest), rows)
 
     def _pass_on(self, source: np.ndarray, target: np.ndarray, rank: np.ndarray) -> None:
         """Raise the strongest of each source's targets to the source's score."""

@@ -59,7 +59,7 @@ def load_openvino(
     Args:
         family, variant: of the network.
         parameters: arrays by name, float32.
-        shape: of `images`, where it is to be fixed; else any batch and multiples of 32 do, no slower.
+        shape: of `images`, where it is to be fixed, up to a tenth faster; else any batch and multiples of 32 do.
 
     Raises:
         ModelError: the parameters do not fit the network.

@@ -79,7 +79,7 @@ def test_activations_and_padding_are_the_variants(family, variant, activations, 
     onnx = pytest.importorskip("onnx")
     nodes = onnx.load(graphs.graph_path(family, variant)).graph.node
     kinds = [node.op_type for node in nodes]
-    assert (kinds.count("Relu"), kinds.count("LeakyRelu"), kinds.count("Softplus")) == activations
+    assert (kinds.count("Relu"), kinds.count("LeakyRelu"), kinds.count("Exp")) == activations
     convolutions = [
         {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
         for node in nodes
@@ -87,6 +87,28 @@ def test_activations_and_padding_are_the_variants(family, variant, activations, 
     ]
     pads = [tuple(item["pads"]) for item in convolutions if item["strides"] == [2, 2]]
     assert {value: pads.count(value) for value in pads} == downsampling
+
+
+def test_mish_is_exact_and_does_not_overflow():
+    onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    helper = onnx.helper
+    graph = onnx.load(graphs.graph_path("yolov4")).graph
+    start = next(index for index, node in enumerate(graph.node) if node.op_type == "Exp")
+    nodes = graph.node[start : start + 7]
+    ends = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n"])
+        for name in (nodes[0].input[0], nodes[-1].output[0])
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "mish", ends[:1], ends[1:], graph.initializer),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
+    session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    x = np.concatenate([np.linspace(-120, 120, 2401), [-1e30, 1e30]]).astype(np.float32)
+    (y,) = session.run(None, {ends[0].name: x})
+    exact = x * np.tanh(np.logaddexp(0, x.astype(np.float64)))
+    np.testing.assert_allclose(y, exact, rtol=1e-6, atol=2e-6)
 
 
 def test_names_of_inputs_and_outputs():
