@@ -36,7 +36,10 @@ def read(way: str, scene: Scene, plan: Plan) -> None:
             for window in plan.windows:
                 scene.read(window)
     else:
-        with rasterio.Env(**({"GDAL_CACHEMAX": 64 << 20} if way == "small" else {})), rasterio.open(scene.path) as file:
+        with (
+            rasterio.Env(**({} if way == "default" else {"GDAL_CACHEMAX": 64 << 20})),
+            rasterio.open(scene.path) as file,
+        ):
             if way == "floor":
                 windows = [window for _, window in file.block_windows(1)]
             else:

@@ -37,11 +37,12 @@ def forecast(scene: str | Path, config: DetectConfig) -> dict[str, Any]:
             seconds = _seconds_per_tile(engine, plan.canvas)
         finally:
             engine.close()
+        width, height = min(plan.tile[0], plan.region.width), min(plan.tile[1], plan.region.height)
         asked = {name: s for name, s in zip(package.card.classes, rules.scores, strict=True) if s <= 1}
         return _describe_scene(opened) | {
             "network_sees": _sees(plan),
             "stretch": _stretch(plan),
-            "tiles": f"{len(plan.windows):,} of {plan.tile[0]} x {plan.tile[1]} px, overlapping by {plan.overlap[0]} x "
+            "tiles": f"{len(plan.windows):,} of {width} x {height} px, overlapping by {plan.overlap[0]} x "
             f"{plan.overlap[1]} px, {plan.skipped:,} more skipped as empty or outside the area",
             "model": f"{package.card.name} {package.card.version}, {package.card.network.family}",
             "scores": ", ".join(f"{name} {score:g}" for name, score in asked.items()),

@@ -107,7 +107,7 @@ def make_plan(scene: Scene, card: ModelCard, config: DetectConfig) -> Plan:
 def scene_stretch(scene: Scene, config: DetectConfig) -> Stretch:
     """Return one stretch for the whole scene: 8-bit pixels stay, others are stretched between percentiles."""
     kind, low, high = config.stretch_limits()
-    bands = len(scene.bands)
+    bands = scene.channels
     if kind == "values":
         return Stretch((low,) * bands, (high,) * bands)
     if kind == "none" or (kind == "auto" and scene.dtype == "uint8"):

@@ -88,6 +88,11 @@ class Scene:
         return self.path.rstrip("/").rsplit("/", 1)[-1]
 
     @property
+    def channels(self) -> int:
+        """How many values a pixel has as read: three for a palette, else one a band."""
+        return len(self.bands) if self._palette is None else 3
+
+    @property
     def is_remote(self) -> bool:
         """Whether the raster is read over a network."""
         return "://" in self.path and not self.path.startswith("file://")

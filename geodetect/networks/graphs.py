@@ -6,7 +6,6 @@ graph under its own name; batch, height, width and the heads' channels are open.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from geodetect.card import FAMILIES
 from geodetect.errors import EngineError, ModelError
+from geodetect.files import replacing
 from geodetect.networks.parameters import check_parameters
 from geodetect.networks.protobuf import numbers, raw
 
@@ -121,7 +121,8 @@ def to_onnx(
         _fix(model, shape)
     onnx.helper.set_model_props(model, {key: str(value) for key, value in (metadata or {}).items()})
     if path is not None:
-        _save(model, Path(path))
+        with replacing(Path(path)) as temporary:
+            temporary.write_bytes(model.SerializeToString())
     return model
 
 
@@ -138,15 +139,6 @@ def _fix(model: onnx.ModelProto, shape: tuple[int, int, int, int]) -> None:
         stride = int(head.name.removeprefix("head_"))
         batch, _, rows, columns = head.type.tensor_type.shape.dim
         batch.dim_value, rows.dim_value, columns.dim_value = shape[0], shape[2] // stride, shape[3] // stride
-
-
-def _save(model: onnx.ModelProto, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(model.SerializeToString())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @cache

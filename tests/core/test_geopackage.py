@@ -92,7 +92,9 @@ def test_every_table_is_in_the_contents_with_its_kind(path):
 
 
 def test_the_contents_know_where_the_layer_lies(path):
-    ((*extent, crs),) = query(path, f"SELECT min_x, min_y, max_x, max_y, srs_id FROM gpkg_contents WHERE table_name = '{LAYER}'")
+    ((*extent, crs),) = query(
+        path, f"SELECT min_x, min_y, max_x, max_y, srs_id FROM gpkg_contents WHERE table_name = '{LAYER}'"
+    )
     assert extent == pytest.approx(shapely.total_bounds(make_features(5).geometry))
     assert crs == 32631
 
@@ -151,7 +153,7 @@ def test_a_geopackage_may_have_any_name(tmp_path, name):
 def test_classes_may_have_any_name(tmp_path):
     import pyogrio
 
-    classes = ("Flugzeug & <Schiff>", "l'avion \"A\"", "船")
+    classes = ("Flugzeug & <Schiff>", 'l\'avion "A"', "船")
     written = write(tmp_path / "out.gpkg", make_features(3, classes), classes=classes, colours=["#000000"] * 3)
     assert pyogrio.raw.read(written, layer=LAYER, columns=["class"])[3][0].tolist() == list(classes)
 

@@ -292,3 +292,18 @@ def test_real_planes_are_found(shared, tmp_path):
     boxes = result.detections.boxes
     hit = [((boxes[:, 0] < x) & (x < boxes[:, 2]) & (boxes[:, 1] < y) & (y < boxes[:, 3])).any() for x, y in centres]
     assert np.mean(hit) > 0.8
+
+
+def test_the_odd_rasters_work_or_end_in_one_sentence(shared, tmp_path):
+    paths = sorted((shared / "data" / "rasters").glob("*.tif"))
+    for path in paths:
+        for bands in (None, ("1", "1", "1")):
+            output = tmp_path / "out.gpkg"
+            try:
+                geodetect.detect(path, model=MODEL, output=output, overwrite=True, bands=bands, threads=1)
+                assert pyogrio.read_info(output, layer="detections")["geometry_type"] == "Polygon"
+            except SceneError as error:
+                assert str(path) in str(error)
+                assert "\n" not in str(error)
+                assert not output.exists()
+            output.unlink(missing_ok=True)

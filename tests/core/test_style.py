@@ -17,7 +17,7 @@ from geodetect.features import from_detections
 from geodetect.grid import GeoGrid
 from geodetect.style import LABEL_SCALE, qml
 
-CLASSES, COLOURS = ("plane", "ship", "Flugzeug & <Schiff> \"ü\" 船"), ("#e6194b", "#4363d8", "#ffe119")
+CLASSES, COLOURS = ("plane", "ship", 'Flugzeug & <Schiff> "ü" 船'), ("#e6194b", "#4363d8", "#ffe119")
 QGIS_PYTHON = "/usr/bin/python3"  # QGIS binds to the system's Python
 
 IN_QGIS = """
@@ -101,9 +101,9 @@ def test_labels_are_drawn_from_a_scale_on():
 
 
 def test_field_and_label_can_be_chosen():
-    xml = qml(("hit", "miss"), COLOURS[:2], field="outcome", label="\"outcome\" || ' & ' || \"class\"")
+    xml = qml(("hit", "miss"), COLOURS[:2], field="outcome", label='"outcome" || \' & \' || "class"')
     assert rules(xml, "renderer-v2")["attr"] == "outcome"
-    assert rules(xml, "labeling/settings/text-style")["fieldName"] == "\"outcome\" || ' & ' || \"class\""
+    assert rules(xml, "labeling/settings/text-style")["fieldName"] == '"outcome" || \' & \' || "class"'
     assert '"class"' in rules(qml(CLASSES, COLOURS), "labeling/settings/text-style")["fieldName"]
 
 
@@ -115,7 +115,11 @@ def test_a_colour_a_class_is_needed():
 @pytest.fixture(scope="module")
 def in_qgis(tmp_path_factory):
     """What the real QGIS says about a layer that was just loaded."""
-    environment = {"PATH": "/usr/bin:/bin", "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path_factory.mktemp("qgis"))}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "QT_QPA_PLATFORM": "offscreen",
+        "HOME": str(tmp_path_factory.mktemp("qgis")),
+    }
     if not os.access(QGIS_PYTHON, os.X_OK):
         pytest.skip(f"there is no {QGIS_PYTHON} that could have QGIS")
     probe = subprocess.run([QGIS_PYTHON, "-c", "import qgis.core"], env=environment, capture_output=True, timeout=60)
