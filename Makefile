@@ -1,5 +1,8 @@
 PYTHON ?= python3
 RUN = .venv/bin/python -m
+# Debian keeps the module venv in a package of its own
+VENV = $(PYTHON) -m venv --clear $(1) || { [ "$$(id -u)" = 0 ] && apt-get install -y python3-venv && \
+	$(PYTHON) -m venv --clear $(1); } || { echo "first install python3-venv: sudo apt-get install python3-venv"; exit 1; }
 FULL = .venv-full/bin/python -m
 
 .PHONY: demo test lint bench clean
@@ -20,12 +23,12 @@ bench: .venv-full/ready  ## the figures of benchmarks/README.md
 	$(FULL) benchmarks
 
 .venv/ready: setup.cfg
-	$(PYTHON) -m venv --clear .venv || sh ./venv_missing.sh $(PYTHON) .venv
+	$(call VENV,.venv)
 	$(RUN) pip install --quiet -e .
 	touch $@
 
 .venv-full/ready: setup.cfg
-	$(PYTHON) -m venv --clear .venv-full || sh ./venv_missing.sh $(PYTHON) .venv-full
+	$(call VENV,.venv-full)
 	$(FULL) pip install --quiet -e ".[mindspore,onnxruntime,dev]"
 	touch $@
 

@@ -42,17 +42,22 @@ class Work:
     boxes: np.ndarray  # (K, 4) of the objects
     labels: np.ndarray  # (K,)
 
-    def fates(self, merged: Detections) -> tuple[int, int, int]:
-        """Return how many results double an object, how many objects are lost and how many have an IoU >= 0.75."""
+    def objects(self, detections: Detections) -> tuple[np.ndarray, np.ndarray]:
+        """Return the object in whose cell each detection lies, and whether it has that one's label."""
         columns = int(np.ceil(np.sqrt(len(self.boxes))))
-        column, row = np.clip(
-            ((merged.boxes[:, :2] + merged.boxes[:, 2:]) / 2 // self.cell).astype(int).T, 0, columns - 1
-        )
+        centres = (detections.boxes[:, :2] + detections.boxes[:, 2:]) / 2
+        column, row = np.clip((centres // self.cell).astype(int).T, 0, columns - 1)
         found = np.minimum(row * columns + column, len(self.boxes) - 1)
-        own = merged.labels == self.labels[found]
+        return found, detections.labels == self.labels[found]
+
+    def fates(self, merged: Detections) -> tuple[int, int, int]:
+        """Return how many results double an object, how many seen objects are lost and how many have an IoU >= 0.75."""
+        found, own = self.objects(merged)
+        before, true = self.objects(self.views)
         times = np.bincount(found[own], minlength=len(self.boxes))
+        seen = np.bincount(before[true], minlength=len(self.boxes)) > 0
         good = own & (geometry.iou(merged.boxes, self.boxes[found]) >= 0.75)
-        return int(np.maximum(times - 1, 0).sum()), int((times == 0).sum()), len(np.unique(found[good]))
+        return int(np.maximum(times - 1, 0).sum()), int((seen & (times == 0)).sum()), len(np.unique(found[good]))
 
 
 def made_up(kind: str, views: int, seed: int = 1) -> Work:

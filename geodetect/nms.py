@@ -83,7 +83,7 @@ def ranks(columns: Columns, rows: np.ndarray) -> np.ndarray:
     used[rows] = True
     names = np.flatnonzero(used)
     rank = np.empty(len(used), np.int64)
-    rank[names[strongest_first([column.take(names) for column in columns])]] = np.arange(len(names))
+    rank[names[strongest_first([column[names] for column in columns])]] = np.arange(len(names))
     return rank.take(rows)
 
 
@@ -131,7 +131,7 @@ def _oriented(columns: Columns, pairs: Pairs) -> Pairs:
     swap = i > j
     open_ = np.arange(len(i))
     for column in columns:
-        a, b = column.take(i[open_]), column.take(j[open_])
+        a, b = column[i[open_]], column[j[open_]]
         swap[open_] = np.where(a == b, swap[open_], a > b)
         open_ = open_[a == b]
         if not len(open_):

@@ -3,10 +3,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from xml.etree.ElementTree import fromstring
 
-import numpy as np
 import pytest
 from affine import Affine
 from rasterio.crs import CRS
