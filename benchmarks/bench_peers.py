@@ -1,20 +1,21 @@
 """geodetect, SAHI and GeoDeep with the same network on the same scene.
 
-The peers live in an environment of their own, named with --peers:
+The peers live in an environment of their own, named with --peers-python:
 
-    python3 -m venv /tmp/peers
-    /tmp/peers/bin/pip install --no-deps sahi geodeep
-    /tmp/peers/bin/pip install onnxruntime openvino opencv-python-headless rasterio shapely scipy requests tqdm \\
+\b
+    python3 -m venv ~/peers
+    ~/peers/bin/pip install --no-deps sahi geodeep
+    ~/peers/bin/pip install onnxruntime openvino opencv-python-headless rasterio shapely scipy requests tqdm \\
         pyyaml click fire terminaltables pybboxes
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,12 +118,20 @@ def ours(scene: Path, engine: str, precision: str) -> None:
            labels=found.labels.tolist())  # fmt: skip
 
 
-def missing(python: str, tool: str) -> str:
-    """Return why a peer cannot be run, or nothing."""
+def installed(python: str, name: str, tool: str) -> bool:
+    """Return whether a tool can be run; say so where it cannot."""
+    done = subprocess.run([python, "-c", f"import {tool}"], capture_output=True, check=False)
+    if done.returncode and tool != "geodetect":
+        click.echo(f"{name} is left out: it is not installed in {python}; see --help", err=True)
+    return tool == "geodetect" or not done.returncode
+
+
+def run_of(tool: str, engine: str, precision: str, scene: Path, model: Path, python: str) -> Callable[[], Cost]:
+    """Return a function that runs a tool in a process of its own."""
     if tool == "geodetect":
-        return ""
-    done = subprocess.run([python, "-c", f"import {tool}"], capture_output=True, text=True, check=False)
-    return done.stderr.strip().splitlines()[-1] if done.returncode else ""
+        return lambda: own_process("bench_peers", "--scene", scene, "--only", engine, precision)
+    command = [python, Path(__file__).with_name("peers.py"), tool, engine, scene, model, str(SCORE), str(OVERLAP)]
+    return lambda: process(command, OPENCV_LOG_LEVEL="ERROR")
 
 
 def row(name: str, cost: Cost, fastest: Cost, truth: Truth) -> tuple[str, ...]:
@@ -141,11 +150,10 @@ def row(name: str, cost: Cost, fastest: Cost, truth: Truth) -> tuple[str, ...]:
 @click.option("--repeats", default=3, show_default=True)
 @click.option("--quick", is_flag=True, help="A scene of 2 048 px, once.")
 @click.option("--scene", type=click.Path(path_type=Path, exists=True), help="A demo scene drawn before.")
-@click.option("--peers", default=sys.executable, help="Python of the peers' environment.  [default: this one]")
-@click.option("--threads", default=os.cpu_count(), show_default=True)
+@click.option("--peers-python", default=sys.executable, help="Python of the peers' environment.  [default: this one]")
 @click.option("--only", nargs=2, type=str, hidden=True)
 def main(
-    size: int, repeats: int, quick: bool, scene: Path | None, peers: str, threads: int, only: tuple[str, str] | None
+    size: int, repeats: int, quick: bool, scene: Path | None, peers_python: str, only: tuple[str, str] | None
 ) -> None:
     if only and scene:
         return ours(scene, *only)
@@ -154,17 +162,11 @@ def main(
         truth = find_scene(scene, size, seed=0) if scene else None
         truth = truth or make_scene(Path(folder) / "scene.tif", size)
         model = decoding_onnx(Path(folder) / "model.onnx")
-        runs = {}
-        for name, tool, engine, precision in RUNS:
-            if problem := missing(peers, tool):
-                click.echo(f"{name} is left out ({problem}); --help says how to install it", err=True)
-            elif tool == "geodetect":
-                arguments = "--scene", truth.scene, "--only", engine, precision
-                runs[name] = lambda arguments=arguments: own_process("bench_peers", *arguments)
-            else:
-                script = Path(__file__).with_name("peers.py")
-                command = [peers, script, tool, engine, truth.scene, model, str(threads), str(SCORE), str(OVERLAP)]
-                runs[name] = lambda command=command: process(command, OPENCV_LOG_LEVEL="ERROR")
+        runs = {
+            name: run_of(tool, engine, precision, truth.scene, model, peers_python)
+            for name, tool, engine, precision in RUNS
+            if installed(peers_python, name, tool)
+        }
         costs = in_turn(runs, repeats)
     fastest = min(costs.values(), key=lambda cost: cost.cpu)
     show(

@@ -1,37 +1,39 @@
 """SAHI and GeoDeep on one scene; runs in an environment of their own, see bench_peers.py.
 
-`python peers.py {sahi|geodeep} {onnxruntime|openvino} SCENE MODEL.onnx THREADS SCORE OVERLAP` prints JSON: seconds, cpu,
-boxes (N, 4) in scene px, scores, labels. The model has one output (1, N, 5 + C): centre, size, score, classes.
+`python peers.py {sahi|geodeep} {onnxruntime|openvino} SCENE MODEL.onnx SCORE OVERLAP` prints JSON: seconds, cpu, boxes
+(N, 4) in scene px, scores, labels. The model has one output (1, N, 5 + C): centre, size, score, classes.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
 import numpy as np
 
 TILE = 640
+THREADS = os.cpu_count() or 1
 
 
-def opened(engine: str, path: str, threads: int):
+def opened(engine: str, path: str):
     """Return a function from (1, 3, S, S) float32 to the model's output."""
     if engine == "openvino":
         import openvino
 
-        options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+        options = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": "f32"}
         compiled = openvino.Core().compile_model(path, "CPU", options)
         return lambda images: compiled(images)[0]
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
+    settings.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
     return lambda images: session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
-def sahi(engine: str, scene: str, model: str, threads: int, score: float, overlap: float):
+def sahi(engine: str, scene: str, model: str, score: float, overlap: float):
     from sahi.models.base import DetectionModel
     from sahi.predict import get_sliced_prediction
     from sahi.prediction import ObjectPrediction
@@ -40,7 +42,7 @@ def sahi(engine: str, scene: str, model: str, threads: int, score: float, overla
         """The wrapper that SAHI asks for, with suppression a tile as its own wrappers have it."""
 
         def load_model(self) -> None:
-            self.model = opened(engine, self.model_path, threads)
+            self.model = opened(engine, self.model_path)
 
         def perform_inference(self, image: np.ndarray) -> None:
             planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / 255
@@ -97,22 +99,20 @@ def suppressed(boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, iou: f
     return kept
 
 
-def geodeep(engine: str, scene: str, model: str, threads: int, score: float, overlap: float):
+def geodeep(engine: str, scene: str, model: str, score: float, overlap: float):
     del engine, overlap  # it has ONNX Runtime only; the overlap is in the model's metadata
     from geodeep import detect
 
-    rows = detect(scene, model, output_type="raw", conf_threshold=score, max_threads=threads)
+    rows = detect(scene, model, output_type="raw", conf_threshold=score, max_threads=THREADS)
     if not len(rows):
         return [], [], []
     return rows[:, :4].tolist(), rows[:, 4].tolist(), rows[:, 5:].argmax(axis=1).tolist()
 
 
 def main() -> None:
-    peer, engine, scene, model, threads, score, overlap = sys.argv[1:]
+    peer, engine, scene, model, score, overlap = sys.argv[1:]
     clock, cpu = time.perf_counter(), time.process_time()
-    boxes, scores, labels = {"sahi": sahi, "geodeep": geodeep}[peer](
-        engine, scene, model, int(threads), float(score), float(overlap)
-    )
+    boxes, scores, labels = {"sahi": sahi, "geodeep": geodeep}[peer](engine, scene, model, float(score), float(overlap))
     seconds, cpu = time.perf_counter() - clock, time.process_time() - cpu
     boxes = [[float(v) for v in box] for box in boxes]
     print(json.dumps({"seconds": seconds, "cpu": cpu, "boxes": boxes, "scores": [float(s) for s in scores],

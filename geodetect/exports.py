@@ -15,6 +15,7 @@ from geodetect.errors import OutputError
 from geodetect.features import Features
 from geodetect.files import replacing
 from geodetect.grid import GeoGrid
+from geodetect.schema import LAYER
 
 
 def check_format(path: Path) -> None:
@@ -52,11 +53,11 @@ def write(
 def _geojson(path: Path, features: Features) -> None:
     # RFC 7946 is longitude and latitude: the one thing that every reader of GeoJSON expects.
     options = {"RFC7946": "YES"} if features.crs is not None else {}
-    geopackage.write_layer(path, features, "detections", "GeoJSON", **options)
+    geopackage.write_layer(path, LAYER, features.geometry, features.columns, features.wkt, "GeoJSON", **options)
 
 
 def _flatgeobuf(path: Path, features: Features) -> None:
-    geopackage.write_layer(path, features, "detections", "FlatGeobuf")
+    geopackage.write_layer(path, LAYER, features.geometry, features.columns, features.wkt, "FlatGeobuf")
 
 
 def _parquet(path: Path, features: Features) -> None:

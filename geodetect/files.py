@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,8 +39,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"the output {path} could not be written ({error.strerror or error})") from error
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"the output {path} could not be written ({reason})") from error
     finally:
         for left in path.parent.glob(temporary.name + "*"):  # SQLite leaves a journal beside its file
             left.unlink()

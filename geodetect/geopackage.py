@@ -16,7 +16,7 @@ from geodetect.errors import OutputError
 from geodetect.features import Features
 from geodetect.files import replacing
 from geodetect.schema import LAYER, RUNS
-from geodetect.style import qml
+from geodetect.style import LABEL_SCALE, qml
 
 _LAYER_STYLES = """
 CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256),
@@ -46,16 +46,25 @@ def write(
     Raises:
         OutputError: the disk is full or the file cannot be written.
     """
+    scale = None if features.crs is None else LABEL_SCALE  # without a CRS QGIS knows no scale
     with replacing(path) as temporary:
-        write_layer(temporary, features, LAYER, driver="GPKG")
-        with closing(sqlite3.connect(temporary)) as database, _AsOutputError(path):
-            add_style(database, LAYER, qml(classes, colours))
+        write_layer(temporary, LAYER, features.geometry, features.columns, features.wkt)
+        with closing(sqlite3.connect(temporary)) as database:
+            add_style(database, LAYER, qml(classes, colours, label_scale=scale))
             _add_run(database, run)
             database.commit()
 
 
-def write_layer(path: Path, features: Features, layer: str, driver: str, **options: str) -> None:
-    """Write features as one vector layer with GDAL; `options` are the driver's layer options.
+def write_layer(
+    path: Path,
+    layer: str,
+    geometry: np.ndarray,
+    fields: Mapping[str, np.ndarray],
+    crs: str | None,
+    driver: str = "GPKG",
+    **options: str,
+) -> None:
+    """Write polygons (N,) and their fields, (N,) each, as one vector layer; `options` are the driver's own.
 
     Raises:
         OutputError: GDAL cannot write it.
@@ -63,24 +72,28 @@ def write_layer(path: Path, features: Features, layer: str, driver: str, **optio
     import pyogrio
     import shapely
 
-    dataset = {"dataset_options": {"VERSION": "1.2"}} if driver == "GPKG" else {}  # older GDALs warn at 1.4
+    settings: dict[str, Any] = {"layer_options": options}
+    if driver == "GPKG":
+        settings = {"layer_options": {"GEOMETRY_NAME": "geom", "FID": "fid", **options}}
+        settings["dataset_options"] = {"VERSION": "1.2"}  # older GDALs warn at 1.4
+    multi = bool((shapely.get_type_id(geometry) == shapely.GeometryType.MULTIPOLYGON).any())
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided")  # a scene may have none, its notes say so
             pyogrio.raw.write(
                 str(path),
-                geometry=shapely.to_wkb(features.geometry),
-                field_data=[np.ascontiguousarray(column) for column in features.columns.values()],
-                fields=list(features.columns),
+                geometry=shapely.to_wkb(geometry),
+                field_data=[np.ascontiguousarray(column) for column in fields.values()],
+                fields=list(fields),
                 layer=layer,
                 driver=driver,
-                geometry_type="Polygon",
-                crs=features.wkt,
-                layer_options={"GEOMETRY_NAME": "geom", "FID": "fid", **options} if driver == "GPKG" else options,
-                **dataset,
+                geometry_type="MultiPolygon" if multi else "Polygon",
+                promote_to_multi=multi,
+                crs=crs,
+                **settings,
             )
-    except pyogrio.errors.DataSourceError as error:
-        raise OutputError(f"the output {path.parent} cannot be written ({' '.join(str(error).split())})") from error
+    except RuntimeError as error:  # pyogrio's errors of source, layer and feature have no nearer base
+        raise OutputError(f"the output in {path.parent} cannot be written ({' '.join(str(error).split())})") from error
 
 
 def add_style(database: sqlite3.Connection, layer: str, style: str) -> None:
@@ -93,12 +106,10 @@ def add_style(database: sqlite3.Connection, layer: str, style: str) -> None:
 
 def read_runs(path: Path) -> list[dict[str, Any]]:
     """Return the rows of `geodetect_runs`, nested values parsed."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
         database.row_factory = sqlite3.Row
         rows = [dict(row) for row in database.execute(f"SELECT * FROM {RUNS}")]
-    return [
-        {key: json.loads(v) if isinstance(v, str) and v[:1] in "[{" else v for key, v in row.items()} for row in rows
-    ]
+    return [{key: _parsed(value) for key, value in row.items()} for row in rows]
 
 
 def _add_run(database: sqlite3.Connection, run: Mapping[str, Any]) -> None:
@@ -116,18 +127,14 @@ def _cell(value: Any) -> Any:
     return value if value is None or isinstance(value, (int, float, str)) else json.dumps(value)
 
 
+def _parsed(value: Any) -> Any:
+    if not (isinstance(value, str) and value[:1] in ("[", "{")):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:  # text that looks nested, such as a scene called "[1].tif"
+        return value
+
+
 def _has_table(database: sqlite3.Connection, name: str) -> bool:
     return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone())
-
-
-class _AsOutputError:
-    """Turn SQLite's errors, such as a full disk, into OutputError."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise OutputError(f"the output {self.path} could not be written ({error})") from error

@@ -24,7 +24,7 @@ class GeoGrid:
         transform: scene px (column, row) to map units, any affine map: north-up, south-up, rotated, sheared.
             (0, 0) is the outer corner of the first pixel.
         crs: None where the scene has none; map coordinates then are what the transform gives.
-        origin: "geotransform", "gcps" (fitted to ground control points) or "pixels" (the transform is the identity).
+        origin: "geotransform", "gcps" (fitted to ground control points) or "pixels" (x = column, y = -row).
     """
 
     width: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,22 +66,45 @@ class Normaliser:
             out: (bands, S, S) float32, canvas.
         """
         height, width = pixels.shape[1:]
+        invalid = None if valid is None else ~valid
         for band, canvas in enumerate(out):
-            low, high = self.stretch.low[band], self.stretch.high[band]
-            gain = 1 / ((high - low) * self.std[band])
-            offset = -low * gain - self.mean[band] / self.std[band]
-            fill = (self.fill / 255 - self.mean[band]) / self.std[band]
             inner = canvas[:height, :width]
+            fill = (self.fill / 255 - self.mean[band]) / self.std[band]
             if pixels.dtype == np.uint8 and self.stretch.is_identity:
+                gain, offset = self._line(band)
                 np.multiply(pixels[band], np.float32(gain), out=inner, dtype=np.float32)
                 if offset:
                     inner += np.float32(offset)
+            elif pixels.dtype.kind in "iu" and pixels.dtype.itemsize <= 2:
+                indexes = pixels[band].view(f"u{pixels.dtype.itemsize}")
+                np.take(_table(self, pixels.dtype)[band], indexes, out=inner, mode="clip")  # "raise" would buffer
             else:
-                # In double precision: a narrow stretch far from zero loses its bits in float32.
-                values = np.clip(pixels[band].astype(np.float64), low, high)
-                np.nan_to_num(values, copy=False, nan=low)
-                inner[...] = values * gain + offset
-            if valid is not None:
-                inner[~valid] = fill
+                inner[...] = self._values(pixels[band], band)
+            if invalid is not None:
+                np.copyto(inner, fill, where=invalid, casting="same_kind")
             canvas[height:] = fill
             canvas[:height, width:] = fill
+
+    def _line(self, band: int) -> tuple[float, float]:
+        """Return gain and offset."""
+        low, high = self.stretch.low[band], self.stretch.high[band]
+        gain = 1 / ((high - low) * self.std[band])
+        return gain, -low * gain - self.mean[band] / self.std[band]
+
+    def _values(self, pixels: np.ndarray, band: int) -> np.ndarray:
+        """Return normalised pixels in double precision: a narrow stretch far from zero loses its bits in float32."""
+        low, high = self.stretch.low[band], self.stretch.high[band]
+        gain, offset = self._line(band)
+        values = np.clip(pixels.astype(np.float64), low, high)
+        np.nan_to_num(values, copy=False, nan=low)
+        values *= gain
+        values += offset
+        return values
+
+
+@functools.lru_cache(maxsize=4)
+def _table(normaliser: Normaliser, dtype: np.dtype) -> np.ndarray:
+    """Return what each of the 256 or 65 536 pixel values becomes, (bands, N): a look-up is 4 times faster."""
+    pixels = np.arange(1 << 8 * dtype.itemsize, dtype=f"u{dtype.itemsize}").view(dtype)
+    bands = range(len(normaliser.mean))
+    return np.stack([normaliser._values(pixels, band) for band in bands]).astype(np.float32)

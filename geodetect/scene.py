@@ -337,12 +337,14 @@ def _grid(handle, path: str, require_crs: bool) -> tuple[GeoGrid, list[str]]:
             "accuracy, warp the scene first with gdalwarp"
         )
     elif transform == Affine.identity() and crs is None:
-        origin = "pixels"
+        # QGIS lays a picture without georeference below the origin; with y = -row the results lie upon it
+        transform, origin = Affine.scale(1, -1), "pixels"
     if crs is None:
         hint = "assign one, for example with gdal_edit.py -a_srs EPSG:32630"
         if require_crs:
             raise SceneError(f"{path} has no CRS; {hint} {path}")
-        units = "pixels" if origin == "pixels" else "the unknown units of its geotransform"
+        pixels = "pixels, x = column and y = -row"
+        units = pixels if origin == "pixels" else "the unknown units of its geotransform"
         notes.append(f"the scene has no CRS, the results' coordinates are {units}; {hint}")
     if transform.determinant == 0:
         raise SceneError(f"{path} has a geotransform of no area; assign a right one with gdal_edit.py -a_ullr")

@@ -70,7 +70,6 @@ def join_views(detections: Detections, sides: np.ndarray, windows: np.ndarray, p
     work = _Work(detections, sides, np.append(windows, [[-np.inf, -np.inf, np.inf, np.inf]], axis=0))
     links = work.agreeing(pairs)
     work.drop_parts(links)
-    work.drop_explained(_SINGLE, pairs)
     work.join(links)
     for grade in (_SINGLE, _OPEN, _JOINED):
         work.drop_explained(grade, pairs)
@@ -219,7 +218,7 @@ def _common(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _agreement(a: np.ndarray, b: np.ndarray, cut: np.ndarray) -> np.ndarray:
     """Return the IoU of blurred boxes (N,); 0 where one of them does not reach a border at which the other is cut."""
-    astray = ((np.abs(a - b) > 2 * TOLERANCE) & cut & False).any(axis=1)
+    astray = ((np.abs(a - b) > 2 * TOLERANCE) & cut).any(axis=1)
     return np.where(astray, 0.0, geometry.iou(a - _BLUR * _SIGNS, b - _BLUR * _SIGNS))
 
 

@@ -13,7 +13,7 @@ import shapely
 from geodetect.errors import InputError
 from geodetect.evaluation import Evaluation, MapObjects, Outcome
 from geodetect.files import replacing
-from geodetect.geopackage import add_style
+from geodetect.geopackage import add_style, write_layer
 from geodetect.style import qml
 
 CLASS_FIELDS = ("class", "label", "class_name", "classname", "type", "name", "category", "kind", "species")
@@ -78,8 +78,6 @@ def write_errors(path: str | Path, evaluation: Evaluation, detections: MapObject
     Raises:
         OutputError: the file cannot be written.
     """
-    import pyogrio
-
     truth = truth.to_crs(detections.crs)
     missed = evaluation.truth_outcomes == Outcome.MISS
     fields = {
@@ -88,24 +86,19 @@ def write_errors(path: str | Path, evaluation: Evaluation, detections: MapObject
         "score": np.concatenate([detections.scores, np.full(missed.sum(), np.nan)]),
         "iou": np.concatenate([evaluation.overlaps, np.zeros(missed.sum())]),
     }
-    shapes = np.concatenate([detections.geometry, truth.geometry[missed]])
+    shapes = np.concatenate([detections.geometry, _drawn(truth.geometry[missed], detections.geometry)])
     with replacing(Path(path)) as temporary:
-        pyogrio.raw.write(
-            str(temporary),
-            geometry=shapely.to_wkb(shapes),
-            field_data=list(fields.values()),
-            fields=list(fields),
-            layer=ERRORS,
-            driver="GPKG",
-            geometry_type="Unknown" if (shapely.get_type_id(shapes) != 3).any() else "Polygon",
-            crs=detections.crs,
-            layer_options={"GEOMETRY_NAME": "geom", "FID": "fid"},
-            dataset_options={"VERSION": "1.2"},
-        )
+        write_layer(temporary, ERRORS, shapes, fields, detections.crs)
         names, colours = zip(*OUTCOMES.values(), strict=True)
         with closing(sqlite3.connect(temporary)) as database:
             add_style(database, ERRORS, qml(names, colours, field="outcome", label='concat("outcome", \' \', "class")'))
             database.commit()
+
+
+def _drawn(missed: np.ndarray, detections: np.ndarray) -> np.ndarray:
+    """Return missed objects as polygons: points become squares of a usual box, since QGIS fills no point."""
+    side = float(np.median(np.sqrt(shapely.area(detections)))) if len(detections) else 1.0
+    return np.where(shapely.get_type_id(missed) == 0, shapely.buffer(missed, side / 2, cap_style="square"), missed)
 
 
 def _first_layer(path: str | Path) -> str | None:

@@ -17,6 +17,7 @@ from geodetect.demo.ground import draw_ground
 from geodetect.demo.layout import Placed, place_objects
 from geodetect.demo.sprites import SHADOW_PER_METRE, SUN, Sprite
 from geodetect.files import replacing
+from geodetect.geopackage import write_layer
 
 CLASSES = ("plane", "ship")
 VERSION = 1  # of the drawing; a scene of another version is drawn anew
@@ -177,18 +178,8 @@ def _write_scene(path: Path, pixels: np.ndarray, gsd: float, recipe: str) -> Non
 
 
 def _write_truth(truth: Truth) -> None:
-    import pyogrio.raw
     import shapely
 
     with replacing(truth.layer) as temporary:
-        pyogrio.raw.write(
-            temporary,
-            geometry=shapely.to_wkb(shapely.polygons(truth.polygons)),
-            field_data=[np.array(truth.classes, object)],
-            fields=["class"],
-            layer="truth",
-            driver="GPKG",
-            geometry_type="Polygon",
-            crs=f"EPSG:{EPSG}",
-            dataset_options={"VERSION": "1.2"},
-        )
+        polygons = shapely.polygons(truth.polygons)
+        write_layer(temporary, "truth", polygons, {"class": np.array(truth.classes, object)}, f"EPSG:{EPSG}")
