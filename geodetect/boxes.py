@@ -15,7 +15,7 @@ _FEW = 16  # a level that has this many times fewer boxes than the next larger o
 _STRIP_HEIGHT = 3.0  # of the tallest box: lower copies more queries, higher tests more candidates
 _SHIFTS = 32  # neighbours tried one by one before the rest is searched
 _BLOCK = 1 << 20  # candidates tested at once: bounds the memory
-_SLACK = 1 + 1e-9  # strips and searches reach a little further than needed, so that rounding loses no pair
+_SLACK = 1 + 1e-9  # searches reach a little further than needed, so that rounding loses no pair
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
@@ -74,14 +74,15 @@ def pair_blocks(boxes: np.ndarray, groups: np.ndarray | None = None) -> Iterator
     if not np.isfinite(boxes).all():
         raise ValueError("boxes need finite coordinates")
     groups = np.zeros(len(boxes), np.int64) if groups is None else _dense(groups)
-    smaller = np.empty(0, np.intp)
-    tallest = 0.0
+    done: list[_Strips] = []
     for level in _levels(boxes):
-        strips = _Strips.of(boxes, groups, level, tallest)
+        strips = _Strips.of(boxes, groups, level)
         yield from strips.inner_pairs()
-        yield from strips.pairs_with(boxes, groups, smaller)
-        smaller = np.concatenate([smaller, level])
-        tallest = max(tallest, strips.tallest)
+        for other in done:
+            few = strips.strips_met(other.heights) <= other.strips_met(strips.heights)  # who asks whom
+            asked, asking = (strips, other) if few else (other, strips)
+            yield from asked.pairs_with(boxes, groups, asking.index)
+        done.append(strips)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -130,15 +131,14 @@ class _Strips:
     strips: int  # a group
     span: float  # of a strip's keys: no search reaches from one strip into another
     widest: float
-    tallest: float
 
     @classmethod
-    def of(cls, boxes: np.ndarray, groups: np.ndarray, level: np.ndarray, tallest: float) -> _Strips:
-        """Return the level's strips; `tallest` is the largest height in the smaller levels that will be searched."""
+    def of(cls, boxes: np.ndarray, groups: np.ndarray, level: np.ndarray) -> _Strips:
+        """Return the strips of boxes[level]."""
         every = len(level) == len(boxes)
         x1, y1, x2, y2 = (np.ascontiguousarray(column) for column in (boxes if every else boxes[level]).T)
-        widest, own = float((x2 - x1).max()) * _SLACK, float((y2 - y1).max())
-        height = max(own * _STRIP_HEIGHT, tallest) * _SLACK
+        widest = float((x2 - x1).max()) * _SLACK
+        height = float((y2 - y1).max()) * _STRIP_HEIGHT
         origin = float(boxes[:, 0].min()), float(boxes[:, 1].min())
         strips = int((float(boxes[:, 3].max()) - origin[1]) / height) + 3  # an empty one below and above each group
         span = 2 * (float(boxes[:, 2].max()) - origin[0] + widest)
@@ -148,7 +148,7 @@ class _Strips:
         order = np.argsort(keys)
         columns = x1.take(order), y1.take(order), x2.take(order), y2.take(order)
         index = order if every else level.take(order)
-        return cls(index, keys.take(order), columns, base.take(order), origin, height, strips, span, widest, own)
+        return cls(index, keys.take(order), columns, base.take(order), origin, height, strips, span, widest)
 
     def inner_pairs(self) -> Iterator[Pairs]:
         """Yield the pairs within the level."""
@@ -169,22 +169,29 @@ class _Strips:
         first = self._search(base + (x1.take(below) - self.widest), "left")
         yield from self._searched(below, first, self._search(base + x2.take(below), "right"))
 
-    def pairs_with(self, boxes: np.ndarray, groups: np.ndarray, smaller: np.ndarray) -> Iterator[Pairs]:
-        """Yield the pairs of `smaller`, boxes[smaller] that are no higher than a strip, with the level's."""
-        if not len(smaller):
-            return
-        x1, y1, x2, y2 = boxes[smaller].T
-        top = np.floor((y1 - self.origin[1]) / self.height)
-        bottom = np.floor((y2 - self.origin[1]) / self.height)
-        for offset in (-1, 0, 1):
-            some = np.flatnonzero(top + offset <= bottom)
-            base = (groups[smaller[some]] * self.strips + 1 + top[some] + offset) * self.span
-            first = self._search(base + (x1[some] - self.widest - self.origin[0]), "left")
-            last = self._search(base + (x2[some] - self.origin[0]), "right")
-            for query, found in _ranges(first, last):
-                a, b = boxes.take(smaller[some[query]], axis=0), boxes.take(self.index[found], axis=0)
-                hit = (np.minimum(a[:, 2:], b[:, 2:]) > np.maximum(a[:, :2], b[:, :2])).all(axis=1)
-                yield smaller[some[query[hit]]], self.index[found[hit]]
+    @property
+    def heights(self) -> np.ndarray:
+        """Of the level's boxes (M,)."""
+        return self.columns[3] - self.columns[1]
+
+    def strips_met(self, heights: np.ndarray) -> float:
+        """Return about how many strips boxes of these heights have to search."""
+        return float(heights.sum()) / self.height + 2 * len(heights)
+
+    def pairs_with(self, boxes: np.ndarray, groups: np.ndarray, others: np.ndarray) -> Iterator[Pairs]:
+        """Yield the pairs of boxes[others], of any size but not of this level, with the level's."""
+        x1, y1, x2, y2 = (np.ascontiguousarray(column) for column in boxes.take(others, axis=0).T)
+        x1, x2, group = x1 - self.origin[0] - self.widest, x2 - self.origin[0], groups.take(others) * self.strips
+        top = np.floor((y1 - self.origin[1]) / self.height).astype(np.intp)  # a box of the strip above may reach down
+        bottom = np.floor((y2 - self.origin[1]) / self.height).astype(np.intp) + 1
+        for query, strip in _ranges(top - 1, bottom):
+            base = (group.take(query) + 1 + strip) * self.span
+            first = self._search(base + x1.take(query), "left")
+            last = self._search(base + x2.take(query), "right")
+            for k, found in _ranges(first, last):
+                i, j = others.take(query.take(k)), self.index.take(found)
+                hit = np.flatnonzero(intersection(boxes.take(i, axis=0), boxes.take(j, axis=0)) > 0)
+                yield i.take(hit), j.take(hit)
 
     def _search(self, keys: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
         return np.searchsorted(self.keys, keys, side=side)

@@ -29,8 +29,9 @@ def merge(
     all of it (see `seams`); then greedy non-maximum suppression, label by label, settles the rest. A box that is
     still cut never suppresses a whole one.
 
-    Law: where the overlap is at least the longest object, any tile grid gives what one big tile gives, for views that
-    are exact. The result does not depend on the order of the detections, and merging it again changes nothing.
+    Law: where the overlap is at least the longest object, any tile grid gives what one big tile gives, for exact views
+    of objects that differ by more than `seams.TOLERANCE` (closer ones of a class may become one at a border). The
+    result does not depend on the order of the detections, and merging it again changes nothing.
 
     Args:
         detections: views of all tiles, scene px, with or without suppression a tile; `tiles` is an index into

@@ -22,13 +22,14 @@ from geodetect.config import ClassRules, DetectConfig
 from geodetect.decode import decode
 from geodetect.detections import Detections
 from geodetect.engines import Engine, open_engine
+from geodetect.errors import OutputError
 from geodetect.features import Features, from_detections
 from geodetect.files import check_writable
 from geodetect.grid import GeoGrid
 from geodetect.merge import merge
 from geodetect.package import ModelPackage
 from geodetect.plan import Plan, make_plan
-from geodetect.preview import write_preview
+from geodetect.preview import check_picture, write_preview
 from geodetect.progress import SILENT, Reporter
 from geodetect.scene import Scene, gdal_settings, open_scene
 
@@ -104,11 +105,8 @@ def detect(
     if model is not None:
         settings["model"] = str(model)
     config = dataclasses.replace(config or DetectConfig(), **settings)
-    targets = [Path(target) for target in (output, preview) if target is not None]
-    if output is not None:
-        exports.check_format(Path(output))
-    for target in targets:
-        check_writable(target, overwrite)
+    target, picture = (None if path is None else Path(path) for path in (output, preview))
+    _check_targets(scene, target, picture, overwrite)
     package = registry.resolve(
         config.model, config.card, lambda done, total: reporter.progress("download", done, total or 0)
     )
@@ -131,13 +129,23 @@ def detect(
         features = from_detections(detections, opened.grid, card.classes, opened.name, card.name, run["run_id"])
         reporter.progress("write", 0, 1, len(detections))
         run["seconds"] = round(time.perf_counter() - started, 3)
-        if output is not None:
-            exports.write(Path(output), features, run, card.classes, card.palette, opened.grid)
-        if preview is not None:
-            stretch = plan.normaliser.stretch
-            write_preview(Path(preview), opened, stretch, detections, card.classes, card.palette)
-    written = None if output is None else Path(output)
-    return DetectResult(detections, features, opened.grid, card.classes, run, written)
+        if target:
+            exports.write(target, features, run, card.classes, card.palette, opened.grid)
+        if picture:
+            write_preview(picture, opened, plan.normaliser.stretch, detections, card.classes, card.palette)
+    return DetectResult(detections, features, opened.grid, card.classes, run, target)
+
+
+def _check_targets(scene: str | Path, output: Path | None, preview: Path | None, overwrite: bool) -> None:
+    """Raise OutputError where a file could not be written at the end, before any work is done."""
+    if output:
+        exports.check_format(output)
+    if preview:
+        check_picture(preview)
+    for target in filter(None, (output, preview)):
+        if target.exists() and Path(scene).exists() and target.samefile(scene):
+            raise OutputError(f"the output {target} is the scene itself; give another name")
+        check_writable(target, overwrite)
 
 
 def predict_tiles(

@@ -8,11 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from geodetect.detections import Detections
+from geodetect.errors import OutputError
 from geodetect.files import replacing
 from geodetect.radiometry import Stretch
 from geodetect.scene import Scene
 
 SIDE = 2048  # px, the picture's longer side at most
+
+
+def check_picture(path: Path) -> None:
+    """Raise OutputError where the ending names no picture format."""
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise OutputError(f"the preview {path} has no known ending; give .png or .jpg")
 
 
 def write_preview(

@@ -66,6 +66,7 @@ def demo(folder: Path, size: int, seed: int, model: str, score: float) -> None:
     }
     for name, what in files.items():
         click.echo(f"{folder / name}  {what}")
+    click.echo(f"\nModel licence: {result.run['licence']}")
 
 
 def _scene(path: Path, size: int, seed: int) -> Truth:

@@ -270,6 +270,17 @@ def test_a_cut_view_never_suppresses_a_whole_one():
     assert seen(*views, windows=[lone]) == [(58, 10, 94, 30, pytest.approx(0.9), 0)]
 
 
+def test_a_whole_view_counts_more_than_an_equal_one_near_a_border():
+    scene = Window(0, 0, 213, 101)
+    windows = tile_windows(scene, (78, 78), (47, 47))
+    ship = Detections.of([[0, 132, 41, 140]], [0.75], [0])
+    assert rows(merge(views_of(ship, windows), windows, scene, 0.7)) == rows(ship)
+
+
+def test_a_small_object_does_not_swallow_a_large_one_that_is_cut():
+    assert len(seen((0, 70, 10, 100, 30, 0.9, 0), (1, 81, 11, 91, 29, 0.5, 0))) == 2
+
+
 def test_a_cut_view_that_nobody_else_saw_is_kept():
     assert seen((0, 90, 10, 99, 20, 0.5, 0), (1, 120, 10, 130, 20, 0.5, 0))[0][:4] == (90, 10, 99, 20)
 

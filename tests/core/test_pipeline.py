@@ -254,6 +254,8 @@ def refused(tmp_path, kind) -> tuple[dict, type[InputError], str]:
     return {
         "exists": ({"output": tmp_path / "old.gpkg"}, OutputError, "exists; give another name, or --overwrite"),
         "ending": ({"output": tmp_path / "out.xyz"}, OutputError, "no known ending; give one of .gpkg"),
+        "scene": ({"output": tmp_path / "scene.tif", "overwrite": True}, OutputError, "no known ending"),
+        "picture": ({"preview": tmp_path / "look.gif"}, OutputError, "give .png or .jpg"),
         "folder": ({"output": tmp_path / "no" / "out.gpkg"}, OutputError, "does not exist; create it"),
         "device": ({"output": "/proc/out.gpkg"}, OutputError, "cannot be written"),
         "score": ({"score": 2}, ConfigError, "score is 2"),
@@ -265,7 +267,7 @@ def refused(tmp_path, kind) -> tuple[dict, type[InputError], str]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["exists", "ending", "folder", "device", "score", "class", "bands", "overlap", "engine"]
+    "kind", ["exists", "ending", "scene", "picture", "folder", "device", "score", "class", "bands", "overlap", "engine"]
 )
 def test_bad_input_is_refused_and_nothing_is_lost(scene, tmp_path, kind):
     options, error, message = refused(tmp_path, kind)
@@ -308,3 +310,14 @@ def test_the_odd_rasters_work_or_end_in_one_sentence(shared, tmp_path):
                 assert "\n" not in str(error)
                 assert not output.exists()
             output.unlink(missing_ok=True)
+
+
+def test_the_scene_is_never_its_own_output(tmp_path, pixels):
+    raster = tmp_path / "raster.gpkg"
+    with rasterio.open(raster, "w", driver="GPKG", width=SIDE, height=SIDE, count=3, dtype="uint8", crs=3857,
+                       transform=Affine(2, 0, 0, 0, -2, 0)) as file:  # fmt: skip
+        file.write(pixels)
+    before = raster.read_bytes()
+    with pytest.raises(OutputError, match="is the scene itself"):
+        geodetect.detect(raster, model=MODEL, output=raster, overwrite=True)
+    assert raster.read_bytes() == before
