@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,12 +30,14 @@ def main(repeats: int, quick: bool) -> None:
     if quick:
         return
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        bare = size(Path(folder))
-        subprocess.run([f"{folder}/bin/pip", "install", "--quiet", str(ROOT)], check=True)
-        packages = next(Path(folder).glob("lib/python*/site-packages"))
+        source, venv = Path(folder) / "source", Path(folder) / "venv"
+        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info"))  # pip writes into it
+        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+        bare = size(venv)
+        subprocess.run([venv / "bin" / "pip", "install", "--quiet", source], check=True)
+        packages = next(venv.glob("lib/python*/site-packages"))
         sizes = sorted(((size(path), path.name) for path in packages.iterdir() if path.is_dir()), reverse=True)
-        total = size(Path(folder)) - bare
+        total = size(venv) - bare
     largest = [(name, f"{megabytes:.0f} MB") for megabytes, name in sizes[:6]]
     show("pip install geodetect", ("", "size"), [("all that it brings", f"{total:.0f} MB"), *largest])
 

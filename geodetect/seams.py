@@ -4,7 +4,8 @@ Two views are of one object when they *agree*: clipped to what both tiles look a
 is *cut* on a side where it ends at a border of its tile beyond which the scene goes on. A cut view that agrees best
 with a whole one is a part of that object and falls to it. Cut views that agree best with each other, tile by tile, are
 joined, which makes objects whole that are longer than the overlap. A cut view that is still left falls where a more
-complete view, clipped to its tile, explains it. Whatever falls passes its score on, so that no object is lost by a
+complete view, clipped to its tile, explains it, if only by covering most of it: of a plane whose tail alone a tile
+shows, a network may box half of the tail. Whatever falls passes its score on, so that no object is lost by a
 later filter on the score.
 """
 
@@ -19,8 +20,10 @@ from geodetect.boxes import Pairs
 from geodetect.detections import Detections
 from geodetect.nms import ranking, ranks
 
-TOLERANCE = 4.0  # px: networks end the box of a cut object within a few px of the tile's border
+TOLERANCE = 4.0  # px: how far the sides of two views of one object may be apart, at least
+REACH, FARTHEST = 0.2, 12.0  # networks end the box of a cut object that near its tile's border: of its side, px at most
 AGREEMENT = 0.5  # least IoU of two views of one object
+COVER = 0.7  # of what is left of a cut view: a network may see much less of an object than its tile shows
 _BLUR = 3.0  # px: sides are not known better; without it, views of thin slivers never agree
 _SIGNS = np.array([1.0, 1.0, -1.0, -1.0])  # towards the inside, one a side
 _SINGLE, _OPEN, _JOINED, _WHOLE = range(4)  # how complete: a cut view, joined but still cut, joined, seen as a whole
@@ -46,7 +49,7 @@ class Views:
 def cut_sides(boxes: np.ndarray, tiles: np.ndarray, windows: np.ndarray, scene: np.ndarray) -> np.ndarray:
     """Return which sides of each box are cut (N, 4): left, top, right, bottom.
 
-    A side is cut when it lies within TOLERANCE of a border of its tile, or beyond, that is not the scene's border.
+    A side is cut when it lies near a border of its tile (see `REACH`), or beyond, that is not the scene's border.
 
     Args:
         boxes: (N, 4) scene px.
@@ -54,8 +57,10 @@ def cut_sides(boxes: np.ndarray, tiles: np.ndarray, windows: np.ndarray, scene: 
         windows: (T, 4) bounds of the tiles.
         scene: (4,) bounds of the scene.
     """
-    limits = np.where((windows - scene) * _SIGNS > 0, windows * _SIGNS + TOLERANCE, -np.inf)
-    return boxes * _SIGNS <= np.append(limits, [[-np.inf] * 4], axis=0).take(tiles, axis=0)
+    borders = np.where((windows - scene) * _SIGNS > 0, windows * _SIGNS, -np.inf)
+    borders = np.append(borders, [[-np.inf] * 4], axis=0).take(tiles, axis=0)
+    reach = np.clip(REACH * (boxes[:, 2:] - boxes[:, :2]), TOLERANCE, FARTHEST)
+    return boxes * _SIGNS <= borders + np.tile(reach, 2)
 
 
 def join_views(detections: Detections, sides: np.ndarray, windows: np.ndarray, pairs: Pairs) -> Views:
@@ -71,8 +76,8 @@ def join_views(detections: Detections, sides: np.ndarray, windows: np.ndarray, p
     links = work.agreeing(pairs)
     work.drop_parts(links)
     work.join(links)
-    for grade in (_SINGLE, _OPEN, _JOINED):
-        work.drop_explained(grade, pairs)
+    for grade, cover in ((_SINGLE, COVER), (_OPEN, COVER), (_JOINED, 2.0)):
+        work.drop_explained(grade, pairs, cover)
     return Views(work.boxes, work.scores, work.owner, work.grade <= _OPEN)
 
 
@@ -174,10 +179,11 @@ class _Work:
         inside = good[component]
         self.owner[members[inside]] = head[component[inside]]
 
-    def drop_explained(self, grade: int, pairs: Pairs) -> None:
-        """Let each view of this grade fall that a more complete one, clipped to the view's tile, agrees with.
+    def drop_explained(self, grade: int, pairs: Pairs, cover: float = 2.0) -> None:
+        """Let each view of this grade fall that a more complete one, clipped to the view's tile, explains.
 
-        A joined box falls when all its views do.
+        It explains a view that it agrees with, or of whose area it covers the share `cover`. A joined box falls when
+        all its views do.
         """
         source, target = np.concatenate(pairs), np.concatenate(pairs[::-1])
         owner = self.owner.take(source)
@@ -189,7 +195,9 @@ class _Work:
         source, owner = source.take(some), owner.take(some)
         seen = self.windows.take(tiles.take(source), axis=0)
         a, b = geometry.clip(self.views.boxes.take(source, axis=0), seen), geometry.clip(self.boxes[owner], seen)
-        hit = np.flatnonzero(_agreement(a, b, self.sides.take(source, axis=0)) >= AGREEMENT)
+        agrees = _agreement(a, b, self.sides.take(source, axis=0)) >= AGREEMENT
+        shared = geometry.intersection(a, b)
+        hit = np.flatnonzero(agrees | ((shared > 0) & (shared >= cover * geometry.area(a))))
         source, owner = source.take(hit), owner.take(hit)
         left = self.owner >= 0
         left[source] = False

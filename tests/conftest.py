@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from hypothesis import settings
+
+# the same examples on every machine and in every run; shared machines have no deadlines to keep
+settings.register_profile("geodetect", derandomize=True, deadline=None)
+settings.load_profile("geodetect")
 
 SHARED = Path(os.environ.get("GEODETECT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 UTM = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
