@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
+import subprocess
 import sys
 from pathlib import Path
 
 import click
+
+from benchmarks.measure import ROOT
 
 
 @click.command(help=__doc__)
@@ -14,12 +16,10 @@ import click
 def main(full: bool) -> None:
     for script in sorted(Path(__file__).parent.glob("bench_*.py")):
         click.echo(f"\n{script.stem}")
-        command = importlib.import_module(f"benchmarks.{script.stem}").main
-        try:
-            command.main([] if full else ["--quick"], standalone_mode=False)
-        except (click.ClickException, ImportError, RuntimeError) as error:
-            click.echo(f"left out: {error}", err=True)
+        command = [sys.executable, "-m", f"benchmarks.{script.stem}", *([] if full else ["--quick"])]
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+            click.echo(f"{script.stem} failed", err=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,11 @@ def process(command: Sequence[str | Path], **environment: str) -> Cost:
         [str(part) for part in command], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": paths} | environment
     )
     assert child.stdout is not None
-    lines = child.stdout.read().decode().strip().splitlines()
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - clock
+    with ThreadPoolExecutor(1) as pool:
+        peak = pool.submit(_peak, child.pid)
+        lines = child.stdout.read().decode().strip().splitlines()
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - clock
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))} failed")
@@ -83,7 +86,25 @@ def process(command: Sequence[str | Path], **environment: str) -> Cost:
     except (IndexError, ValueError):
         answer = {}
     cpu = answer.pop("cpu", usage.ru_utime + usage.ru_stime)
-    return Cost(answer.pop("seconds", seconds), cpu, usage.ru_maxrss / 1024, answer)
+    return Cost(answer.pop("seconds", seconds), cpu, peak.result(), answer)
+
+
+def _peak(pid: int) -> float:
+    """Return the most resident memory (MB) that a process has had, once it has ended.
+
+    Looked up all the time, since what the system tells afterwards includes that of the process which started it.
+    """
+    peak = 0
+    while True:
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError:
+            return peak / 1024
+        found = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+        if not found:  # it has ended
+            return peak / 1024
+        peak = found[0]
+        time.sleep(0.01)
 
 
 def own_process(module: str, *arguments: str | Path) -> Cost:
