@@ -25,9 +25,8 @@ class Batch:
     """What the engine takes at once.
 
     Attributes:
-        images: (B, 3, S, S) float32, canvas; beyond the tiles it holds old values, which nobody may use: B never
-            changes, since a new shape would have the graph compiled anew.
-        tiles: (index, window) of each used canvas.
+        images: (b, 3, S, S) float32, canvas; b is the engine's batch size, less in the last batch.
+        tiles: (index, window) of each canvas.
         passed: how many tiles have been read so far, empty ones included.
     """
 
@@ -75,7 +74,7 @@ def _feed(scene: Scene, plan: Plan, batch_size: int, queue: Queue, stop: threadi
                 plan.normaliser(tile.pixels, tile.valid, images[len(tiles)])
                 tiles.append((index, tile.window))
             if len(tiles) == batch_size or (tiles and index == last):
-                put(Batch(images, tiles, index + 1))
+                put(Batch(images[: len(tiles)], tiles, index + 1))
                 ring.rotate(-1)
                 images, tiles = ring[0], []
         put(None)

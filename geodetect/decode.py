@@ -12,6 +12,7 @@ import numpy as np
 
 from geodetect.card import Heads
 from geodetect.detections import Detections
+from geodetect.errors import ModelError
 from geodetect.letterbox import Letterbox
 from geodetect.window import Window
 
@@ -50,7 +51,7 @@ def decode(
         spec: the model card's `heads`.
         floor: the least score kept, 0..1.
         letterbox: how each tile lies on its canvas.
-        tiles: (index, window) of the batch's tiles; canvases beyond them are padding and ignored.
+        tiles: (index, window) of the batch's tiles.
     """
     left_top = np.array([[window.col, window.row] * 2 for _, window in tiles], np.float64).reshape(-1, 4)
     sides = np.array([[window.width, window.height] for _, window in tiles], np.float64).reshape(-1, 2)
@@ -71,6 +72,18 @@ def decode(
         keep = (scores >= floor) & (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
         parts.append(Detections.of(boxes + left_top[batch], scores, labels, numbers[batch])[keep])
     return Detections.concatenate(parts)
+
+
+def check_heads(heads: Sequence[np.ndarray], spec: Heads, n_classes: int, canvas: int) -> None:
+    """Raise ModelError unless raw heads have the shapes that the card promises: else nothing would be found, unsaid."""
+    wanted = [
+        (len(anchors) * (5 + n_classes), canvas // stride, canvas // stride)
+        for anchors, stride in zip(spec.anchors, spec.strides, strict=True)
+    ]
+    given = [head.shape[1:] for head in heads]
+    if given != wanted:
+        shapes = [" and ".join("x".join(map(str, shape)) for shape in part) for part in (given, wanted)]
+        raise ModelError(f"the network gives heads of {shapes[0]}, its card needs {shapes[1]}; correct the card")
 
 
 def _by_anchor(raw: np.ndarray, anchors: int) -> np.ndarray:

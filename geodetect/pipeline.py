@@ -19,7 +19,7 @@ from geodetect import exports, registry
 from geodetect.batching import Batch, batches
 from geodetect.card import ModelCard
 from geodetect.config import ClassRules, DetectConfig
-from geodetect.decode import decode
+from geodetect.decode import check_heads, decode
 from geodetect.detections import Detections
 from geodetect.engines import Engine, open_engine
 from geodetect.errors import OutputError
@@ -162,6 +162,8 @@ def predict_tiles(
     def collect(batch: Batch, running: Future) -> None:
         nonlocal count
         heads = _wait(running)
+        if not found:
+            check_heads(heads, card.heads, len(card.classes), plan.canvas)
         found.append(decode(heads, card.heads, rules.floor, plan.letterbox, batch.tiles))
         count += int((found[-1].scores >= np.take(rules.scores, found[-1].labels)).sum())
         reporter.progress("detect", batch.passed, total, count)

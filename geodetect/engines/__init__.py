@@ -20,7 +20,7 @@ class Engine(Protocol):
         name: key of `ENGINES`.
         device: what it runs on, for people: "CPU (2 threads)".
         precision: "float32" or "bfloat16".
-        batch_size: B, the only one that `predict` takes.
+        batch_size: B, the most canvases that `predict` takes at once.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Engine(Protocol):
     batch_size: int
 
     def predict(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the raw heads, big stride to small, each (B, A * (5 + C), S / stride, S / stride) float32.
+        """Return the raw heads, big stride to small, each (b, A * (5 + C), S / stride, S / stride) float32.
 
         Args:
-            images: (B, 3, S, S) float32, normalised canvases.
+            images: (b, 3, S, S) float32, normalised canvases, b from 1 to B.
         """
 
     def close(self) -> None:
@@ -90,6 +90,13 @@ def open_engine(
 def available() -> tuple[str, ...]:
     """Return the names of the engines that are installed."""
     return tuple(name for name, (module, *_) in ENGINES.items() if _installed(module))
+
+
+def padded(images: np.ndarray, batch_size: int) -> np.ndarray:
+    """Return images (b, ...) filled up to (batch_size, ...), for networks built for one batch size."""
+    if len(images) == batch_size:
+        return images
+    return np.concatenate([images, np.zeros((batch_size - len(images), *images.shape[1:]), images.dtype)])
 
 
 def _choose(device: str, package: ModelPackage) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from geodetect.engines import padded
 from geodetect.errors import EngineError, ModelError
 from geodetect.networks import build, load_parameters
 from geodetect.package import ModelPackage
@@ -53,9 +54,9 @@ class MindSporeEngine:
         """Return the raw heads of (B, 3, S, S) canvases; see `Engine.predict`."""
         from geodetect.networks.runtime import mindspore
 
-        if len(images) != self.batch_size:
-            raise ValueError(f"{len(images)} images were given, the engine takes {self.batch_size}")
-        return tuple(head.asnumpy() for head in self._network(mindspore.Tensor(np.ascontiguousarray(images))))
+        # A new shape would have the graph compiled anew.
+        batch = mindspore.Tensor(np.ascontiguousarray(padded(images, self.batch_size)))
+        return tuple(head.asnumpy()[: len(images)] for head in self._network(batch))
 
     def close(self) -> None:
         """Free the network."""

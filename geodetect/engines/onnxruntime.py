@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from geodetect.engines import padded
 from geodetect.errors import EngineError
 from geodetect.networks import graphs
 from geodetect.package import ModelPackage
@@ -42,8 +43,10 @@ class OnnxRuntimeEngine:
         if on_gpu and self._session.get_providers()[0] != provider:
             raise EngineError("the CUDA device could not be started; see ONNX Runtime's log, or give --device cpu")
         self.device = "CUDA" if on_gpu else f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+        fixed = self._session.get_inputs()[0].shape[0]
         # On CPUs a batch is no faster than its images one by one, and only takes memory.
-        self.batch_size = batch_size or (8 if on_gpu else 1)
+        self.batch_size = fixed if isinstance(fixed, int) else batch_size or (8 if on_gpu else 1)
+        self._fixed = isinstance(fixed, int)
 
     @staticmethod
     def _model(package: ModelPackage) -> str | bytes:
@@ -54,7 +57,9 @@ class OnnxRuntimeEngine:
 
     def predict(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the raw heads of (B, 3, S, S) canvases; see `Engine.predict`."""
-        return tuple(self._session.run(None, {self._session.get_inputs()[0].name: images}))
+        batch = padded(images, self.batch_size) if self._fixed else images
+        heads = self._session.run(None, {self._session.get_inputs()[0].name: batch})
+        return tuple(head[: len(images)] for head in heads)
 
     def close(self) -> None:
         """Free the network."""

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from geodetect.card import Heads
-from geodetect.decode import decode, predictions
+from geodetect.decode import check_heads, decode, predictions
+from geodetect.errors import ModelError
 from geodetect.letterbox import Letterbox
 from geodetect.window import Window
 
@@ -74,6 +75,15 @@ def test_a_raised_floor_gives_a_subset():
 def test_padding_of_the_last_batch_is_ignored():
     spec, rng = SPECS["yolov3"], np.random.default_rng(3)
     assert set(decode(random_heads(spec, rng), spec, 0.2, Letterbox(1, 1), [(5, Window(0, 0, 64, 64))]).tiles) == {5}
+
+
+def test_heads_that_are_not_the_cards_are_refused():
+    spec = SPECS["yolov3_tiny"]
+    heads = random_heads(spec, np.random.default_rng(5), classes=3)
+    check_heads(heads, spec, 3, 64)
+    for wrong in ((heads, 2, 64), (heads[::-1], 3, 64), (heads[:1], 3, 64), (heads, 3, 96)):
+        with pytest.raises(ModelError, match="the network gives heads of"):
+            check_heads(wrong[0], spec, *wrong[1:])
 
 
 def test_boxes_leave_the_canvas_through_the_letterbox():

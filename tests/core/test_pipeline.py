@@ -143,6 +143,11 @@ def test_tiles_and_threads_do_not_change_what_is_found(scene, reference, options
     assert refound(run(scene, **options).detections.boxes, reference) > 0.85
 
 
+@pytest.mark.parametrize("engine", ["onnxruntime", "mindspore"])
+def test_every_engine_finds_the_same(scene, reference, engine):
+    same(run(scene, engine=engine).detections, reference.detections, px=0.02)
+
+
 def test_two_runs_are_equal_to_the_bit(scene):
     first, second = run(scene), run(scene)
     np.testing.assert_array_equal(first.detections.boxes, second.detections.boxes)
@@ -298,18 +303,21 @@ def test_real_planes_are_found(shared, tmp_path):
 
 
 def test_the_odd_rasters_work_or_end_in_one_sentence(shared, tmp_path):
-    paths = sorted((shared / "data" / "rasters").glob("*.tif"))
-    for path in paths:
-        for bands in (None, ("1", "1", "1")):
-            output = tmp_path / "out.gpkg"
-            try:
-                geodetect.detect(path, model=MODEL, output=output, overwrite=True, bands=bands, threads=1)
-                assert pyogrio.read_info(output, layer="detections")["geometry_type"] == "Polygon"
-            except SceneError as error:
-                assert str(path) in str(error)
-                assert "\n" not in str(error)
-                assert not output.exists()
-            output.unlink(missing_ok=True)
+    worked = 0
+    for path in sorted((shared / "data" / "rasters").glob("*.tif")):
+        output = tmp_path / f"{path.stem}.gpkg"
+        try:
+            run(path, output=output, threads=1)
+        except SceneError as error:
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
+            assert not output.exists()
+            if "has 1 band" not in str(error):
+                continue
+            run(path, output=output, threads=1, bands=("1", "1", "1"))
+        worked += 1
+        assert pyogrio.read_info(output, layer="detections")["geometry_type"] == "Polygon"
+    assert worked >= 16
 
 
 def test_the_scene_is_never_its_own_output(tmp_path, pixels):

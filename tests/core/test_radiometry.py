@@ -43,6 +43,16 @@ def test_equal_ground_has_equal_values_in_every_tile():
     assert canvas(dark, stretch)[0, 0, 0] == canvas(bright, stretch)[0, 0, 0]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16"])
+def test_the_table_of_short_integers_equals_the_formula(dtype):
+    info = np.iinfo(dtype)
+    pixels = np.random.default_rng(0).integers(info.min, info.max, (3, 8, 8), endpoint=True).astype(dtype)
+    stretch = Stretch((info.min / 2,) * 3, (info.max * 0.7,) * 3)
+    np.testing.assert_array_equal(
+        canvas(pixels, stretch, mean=MEAN, std=STD), canvas(pixels.astype(np.float64), stretch, mean=MEAN, std=STD)
+    )
+
+
 def test_invalid_pixels_and_the_rest_of_the_canvas_are_fill():
     pixels = np.full((3, 4, 6), 200, np.uint8)
     valid = np.ones((4, 6), bool)
