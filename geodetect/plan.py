@@ -15,6 +15,7 @@ from geodetect.errors import ConfigError
 from geodetect.letterbox import Letterbox
 from geodetect.radiometry import Normaliser, Stretch
 from geodetect.scene import Scene
+from geodetect.survey import occupied, sample
 from geodetect.tiling import tile_windows
 from geodetect.window import Window
 
@@ -84,7 +85,7 @@ def make_plan(scene: Scene, card: ModelCard, config: DetectConfig) -> Plan:
     if area is not None:
         shapely.prepare(area)
         windows = [w for w in windows if area.intersects(shapely.box(*w.bounds))]
-    windows = [w for w, there in zip(windows, scene.occupied(windows), strict=True) if there]
+    windows = [w for w, there in zip(windows, occupied(scene, windows), strict=True) if there]
     height, width = min(tile[1], region.height), min(tile[0], region.width)
     shape = max(1, round(canvas * height / tile[1])), max(1, round(canvas * width / tile[0]))
     stretch = scene_stretch(scene, config)
@@ -112,7 +113,7 @@ def scene_stretch(scene: Scene, config: DetectConfig) -> Stretch:
         return Stretch((low,) * bands, (high,) * bands)
     if kind == "none" or (kind == "auto" and scene.dtype == "uint8"):
         return Stretch.identity(bands)
-    pixels, valid = scene.sample()
+    pixels, valid = sample(scene)
     return Stretch.from_percentiles(pixels, valid, *([(low, high)] if kind == "percent" else []))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,20 +12,18 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.transform import from_gcps
 from rasterio.windows import Window as RasterWindow
 
 from geodetect.bands import choose_bands
 from geodetect.errors import SceneError
+from geodetect.georeference import georeference
 from geodetect.grid import GeoGrid
 from geodetect.window import Window
 
 _REMOTE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_MAX_RETRY": "3", "GDAL_HTTP_RETRY_DELAY": "1"}
-_SAMPLES, _SAMPLE_SIDE = 8, 128  # a large scene without overviews is sampled by 8 x 8 patches of 128 px
-_OVERVIEW_SIDE = 1024  # px, about what a scene with overviews is looked at as a whole
+OVERVIEW_SIDE = 1024  # px, about what a scene with overviews is looked at as a whole
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ class Scene:
         area = RasterWindow(window.col, window.row, window.width, window.height)
         options: dict[str, Any] = {"window": area, "out_shape": shape, "resampling": resampling}
         try:
-            handle = self._handle()
+            handle = self.handle()
             pixels = handle.read(indexes, **(options | {"out_shape": (len(indexes), *shape)}))
             mask = handle.read_masks(self.bands[0], window=area, out_shape=shape) if self.mask == "dataset" else None
         except RasterioError as error:
@@ -140,82 +137,14 @@ class Scene:
             valid = finite if valid is None else valid & finite
         return Tile(window, pixels, None if valid is None or valid.all() else valid)
 
-    def overview(self, side: int = _OVERVIEW_SIDE) -> Tile:
+    def overview(self, side: int = OVERVIEW_SIDE) -> Tile:
         """Return the whole scene reduced to at most `side` px; quick only where the file has overviews."""
         scale = min(1.0, side / max(self.grid.width, self.grid.height))
         shape = max(1, round(self.grid.height * scale)), max(1, round(self.grid.width * scale))
         return self.read(Window(0, 0, self.grid.height, self.grid.width), shape)
 
-    def sample(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return pixels (bands, N) and their validity (N,) that stand for the whole scene.
-
-        From the overviews where there are any, else from patches spread evenly: a large file is never read whole.
-        """
-        small = max(self.grid.width, self.grid.height) <= 2 * _OVERVIEW_SIDE
-        tiles = [self.overview()] if small or self.has_overviews else [self.read(w) for w in self._patches()]
-        pixels = np.concatenate([tile.pixels.reshape(len(tile.pixels), -1) for tile in tiles], axis=1)
-        valid = [np.full(t.pixels.shape[1:], True) if t.valid is None else t.valid for t in tiles]
-        return pixels, np.concatenate([v.ravel() for v in valid])
-
-    def _patches(self) -> list[Window]:
-        height, width = min(_SAMPLE_SIDE, self.grid.height), min(_SAMPLE_SIDE, self.grid.width)
-        rows = np.linspace(0, self.grid.height - height, _SAMPLES).astype(int)
-        columns = np.linspace(0, self.grid.width - width, _SAMPLES).astype(int)
-        windows = [Window(int(r), int(c), height, width) for r in np.unique(rows) for c in np.unique(columns)]
-        stored = self.occupied(windows)
-        return [w for w, there in zip(windows, stored, strict=True) if there] or windows[:1]
-
-    def occupied(self, windows: Sequence[Window]) -> np.ndarray:
-        """Return which windows may hold data (N,) bool, without decoding a pixel.
-
-        A window is out where the file stores none of its blocks (sparse GeoTIFF), or where the mask's overview
-        shows nothing valid in or beside it.
-        """
-        occupied = np.ones(len(windows), bool)
-        for stored, cell in (self._stored_blocks(), self._mask_overview()):
-            if stored is not None:
-                height, width = cell
-                for i, w in enumerate(windows):
-                    rows = slice(int(w.row / height), int(np.ceil(w.bottom / height)))
-                    columns = slice(int(w.col / width), int(np.ceil(w.right / width)))
-                    occupied[i] &= bool(stored[rows, columns].any())
-        return occupied
-
-    def _stored_blocks(self) -> tuple[np.ndarray | None, tuple[float, float]]:
-        height, width = self.block
-        if self.driver != "GTiff" or self.is_remote:
-            return None, (1, 1)
-        rows, columns = -(-self.grid.height // height), -(-self.grid.width // width)
-        item = self._handle().get_tag_item
-        stored = np.empty((rows, columns), bool)
-        for row, column in np.ndindex(rows, columns):
-            key = f"BLOCK_OFFSET_{column}_{row}"
-            stored[row, column] = any(item(key, "TIFF", bidx=band) is not None for band in set(self.bands))
-        # A driver that keeps no block index answers None for all: that says nothing.
-        return (stored if stored.any() or self._is_sparse else None), (height, width)
-
-    @property
-    def _is_sparse(self) -> bool:
-        """Whether the file is far too small to hold its blocks, as a wholly empty sparse file is."""
-        try:
-            return os.path.getsize(self.path) < 64 * 1024
-        except OSError:
-            return False
-
-    def _mask_overview(self) -> tuple[np.ndarray | None, tuple[float, float]]:
-        if self.mask == "none" or not self.has_overviews:
-            return None, (1, 1)
-        tile = self.overview()
-        if tile.valid is None:
-            return None, (1, 1)
-        padded = np.pad(tile.valid, 1)
-        near = np.zeros_like(tile.valid)
-        for row in range(3):
-            for column in range(3):
-                near |= padded[row : row + near.shape[0], column : column + near.shape[1]]
-        return near, (self.grid.height / near.shape[0], self.grid.width / near.shape[1])
-
-    def _handle(self):
+    def handle(self) -> rasterio.DatasetReader:
+        """Return the calling thread's own GDAL handle."""
         handle = getattr(self._local, "handle", None)
         if handle is None:
             handle = self._local.handle = _open(self.path, **self._options)
@@ -263,7 +192,7 @@ def open_scene(
             raise SceneError(f"{path} holds no pixels itself; {hint}")
         if any("complex" in kind for kind in handle.dtypes):
             raise SceneError(f"{path} has complex pixels; make an amplitude image of it first, with gdal_calc.py")
-        grid, notes = _grid(handle, path, require_crs)
+        grid, notes = georeference(handle, path, require_crs)
         palette = _palette(handle) if bands is None else None
         if palette is not None:
             chosen: tuple[int, ...] = (1,)
@@ -321,34 +250,6 @@ def _open(path: str, **options: str):
 def _reason(error: BaseException) -> str:
     cause = error.__cause__ or error
     return " ".join(str(cause).split()).rstrip(".")
-
-
-def _grid(handle, path: str, require_crs: bool) -> tuple[GeoGrid, list[str]]:
-    gcps, gcp_crs = handle.gcps
-    transform, crs, origin, notes = handle.transform, handle.crs, "geotransform", []
-    if transform == Affine.identity() and len(gcps) >= 3:
-        transform, crs, origin = from_gcps(gcps), gcp_crs, "gcps"
-        x, y = GeoGrid(handle.width, handle.height, transform).to_scene(
-            np.array([point.x for point in gcps]), np.array([point.y for point in gcps])
-        )
-        away = np.hypot(x - [point.col for point in gcps], y - [point.row for point in gcps]).max()
-        notes.append(
-            f"georeferenced by an affine fit to {len(gcps)} ground control points, at most {away:.1f} px off; for more "
-            "accuracy, warp the scene first with gdalwarp"
-        )
-    elif transform == Affine.identity() and crs is None:
-        # QGIS lays a picture without georeference below the origin; with y = -row the results lie upon it
-        transform, origin = Affine.scale(1, -1), "pixels"
-    if crs is None:
-        hint = "assign one, for example with gdal_edit.py -a_srs EPSG:32630"
-        if require_crs:
-            raise SceneError(f"{path} has no CRS; {hint} {path}")
-        pixels = "pixels, x = column and y = -row"
-        units = pixels if origin == "pixels" else "the unknown units of its geotransform"
-        notes.append(f"the scene has no CRS, the results' coordinates are {units}; {hint}")
-    if transform.determinant == 0:
-        raise SceneError(f"{path} has a geotransform of no area; assign a right one with gdal_edit.py -a_ullr")
-    return GeoGrid(handle.width, handle.height, transform, crs, origin), notes
 
 
 def _mask(handle, bands: Sequence[int]) -> tuple[str, int]:

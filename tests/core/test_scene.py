@@ -83,32 +83,6 @@ def test_a_palette_becomes_its_colours(tmp_path):
     np.testing.assert_array_equal(np.moveaxis(tile.pixels, 0, -1), expected)
 
 
-def test_stored_blocks_are_told_from_sparse_ones(tmp_path):
-    path = tmp_path / "sparse.tif"
-    options = {"tiled": True, "blockxsize": 256, "blockysize": 256, "sparse_ok": True, "compress": "deflate"}
-    with rasterio.open(path, "w", driver="GTiff", width=2048, height=2048, count=3, dtype="uint8", **options) as file:
-        file.write(np.full((3, 256, 256), 9, np.uint8), window=rasterio.windows.Window(512, 768, 256, 256))
-    windows = [
-        Window(0, 0, 300, 300),
-        Window(700, 500, 300, 300),
-        Window(768, 768, 256, 256),
-        Window(1000, 700, 64, 64),
-    ]
-    with open_scene(path) as scene:
-        assert scene.occupied(windows).tolist() == [False, True, False, True]
-
-
-def test_an_overview_of_the_mask_tells_empty_windows(write_raster):
-    pixels = np.zeros((3, 4096, 4096), np.uint8)
-    pixels[:, :1024, :1024] = 7
-    path = write_raster(pixels, nodata=0, tiled=True, compress="deflate")
-    with rasterio.open(path, "r+") as file:
-        file.build_overviews([4, 8])
-    with open_scene(path) as scene:
-        occupied = scene.occupied([Window(0, 0, 512, 512), Window(2048, 2048, 512, 512), Window(1000, 1000, 512, 512)])
-    assert occupied.tolist() == [True, False, True]
-
-
 def test_ground_control_points_give_a_fitted_transform(tmp_path):
     true = Affine.translation(500_000, 5e6) @ Affine.rotation(20) @ Affine.scale(0.5, -0.5)
     points = [
@@ -183,14 +157,6 @@ def test_a_truncated_file_says_where_it_breaks(write_raster):
         pytest.raises(SceneError, match=r"at column 400, row 400: it is damaged or cut off"),
     ):
         scene.read(Window(400, 400, 200, 200))
-
-
-def test_a_scene_is_sampled_without_reading_it_whole(write_raster):
-    ramp = np.broadcast_to(np.linspace(0, 4000, 4000, dtype=np.uint16), (3, 4000, 4000))
-    with open_scene(write_raster(np.ascontiguousarray(ramp), tiled=True)) as scene:
-        pixels, valid = scene.sample()
-    assert pixels.shape[1] == valid.size < 4000 * 4000 / 10
-    assert np.percentile(pixels[0], 50) == pytest.approx(2000, rel=0.05)
 
 
 def test_the_odd_rasters_open_or_say_why(shared):

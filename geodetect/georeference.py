@@ -1,0 +1,44 @@
+"""Where a raster says that it lies."""
+
+from __future__ import annotations
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.transform import from_gcps
+
+from geodetect.errors import SceneError
+from geodetect.grid import GeoGrid
+
+
+def georeference(handle: rasterio.DatasetReader, path: str, require_crs: bool) -> tuple[GeoGrid, list[str]]:
+    """Return a raster's grid, from its geotransform, else its ground control points, else its pixels, and notes.
+
+    Raises:
+        SceneError: there is no CRS though one is required, or the geotransform has no area.
+    """
+    gcps, gcp_crs = handle.gcps
+    transform, crs, origin, notes = handle.transform, handle.crs, "geotransform", []
+    if transform == Affine.identity() and len(gcps) >= 3:
+        transform, crs, origin = from_gcps(gcps), gcp_crs, "gcps"
+        x, y = GeoGrid(handle.width, handle.height, transform).to_scene(
+            np.array([point.x for point in gcps]), np.array([point.y for point in gcps])
+        )
+        away = np.hypot(x - [point.col for point in gcps], y - [point.row for point in gcps]).max()
+        notes.append(
+            f"georeferenced by an affine fit to {len(gcps)} ground control points, at most {away:.1f} px off; for more "
+            "accuracy, warp the scene first with gdalwarp"
+        )
+    elif transform == Affine.identity() and crs is None:
+        # QGIS lays a picture without georeference below the origin; with y = -row the results lie upon it
+        transform, origin = Affine.scale(1, -1), "pixels"
+    if crs is None:
+        hint = "assign one, for example with gdal_edit.py -a_srs EPSG:32630"
+        if require_crs:
+            raise SceneError(f"{path} has no CRS; {hint} {path}")
+        pixels = "pixels, x = column and y = -row"
+        units = pixels if origin == "pixels" else "the unknown units of its geotransform"
+        notes.append(f"the scene has no CRS, the results' coordinates are {units}; {hint}")
+    if transform.determinant == 0:
+        raise SceneError(f"{path} has a geotransform of no area; assign a right one with gdal_edit.py -a_ullr")
+    return GeoGrid(handle.width, handle.height, transform, crs, origin), notes
