@@ -3,50 +3,72 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from geodetect import errors, networks
     from geodetect.config import DetectConfig
-    from geodetect.evaluation import evaluate
+    from geodetect.demo import make_scene
+    from geodetect.evaluation import Evaluation, MapObjects
+    from geodetect.outlook import forecast
     from geodetect.package import ModelPackage, open_package
     from geodetect.pipeline import DetectResult, detect
-    from geodetect.registry import resolve
+    from geodetect.registry import catalogue, import_file, pull, resolve
     from geodetect.scene import Scene, open_scene
+    from geodetect.vectors import evaluate
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "DetectConfig",
+    "DetectResult",
+    "Evaluation",
+    "MapObjects",
+    "ModelPackage",
+    "Scene",
+    "catalogue",
+    "detect",
+    "errors",
+    "evaluate",
+    "forecast",
+    "import_file",
+    "make_scene",
+    "networks",
+    "open_package",
+    "open_scene",
+    "pull",
+    "resolve",
+]
 
 # public name: module that holds it, loaded when first asked for, so that `import geodetect` costs nothing
 _PUBLIC = {
     "DetectConfig": "config",
     "DetectResult": "pipeline",
+    "Evaluation": "evaluation",
+    "MapObjects": "evaluation",
     "ModelPackage": "package",
     "Scene": "scene",
+    "catalogue": "registry",
     "detect": "pipeline",
-    "evaluate": "evaluation",
+    "evaluate": "vectors",
+    "forecast": "outlook",
+    "import_file": "registry",
+    "make_scene": "demo",
     "open_package": "package",
     "open_scene": "scene",
+    "pull": "registry",
     "resolve": "registry",
 }
-__all__ = [
-    "DetectConfig",
-    "DetectResult",
-    "ModelPackage",
-    "Scene",
-    "detect",
-    "evaluate",
-    "open_package",
-    "open_scene",
-    "resolve",
-]
+_MODULES = ("errors", "networks")
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(f"geodetect.{_PUBLIC[name]}"), name)
-    if name in ("networks", "errors"):
+    if name in _MODULES:
         return importlib.import_module(f"geodetect.{name}")
     raise AttributeError(f"module 'geodetect' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC, "networks", "errors"])
+    return sorted([*globals(), *__all__])

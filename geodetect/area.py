@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,10 @@ def read_area(area: str, area_crs: str | None, grid: GeoGrid, scene: str) -> Bas
     """
     geometry, crs = _bounds(area, area_crs) or _file(area, area_crs)
     if crs is not None and grid.crs is not None:
-        geometry = _reproject(geometry, crs, grid.crs, area)
+        geometry = _reproject(geometry, crs, grid, area)
     inside = shapely.transform(geometry, lambda xy: np.stack(grid.to_scene(xy[:, 0], xy[:, 1]), axis=1))
     inside = shapely.make_valid(inside).intersection(shapely.box(0, 0, grid.width, grid.height))
-    if inside.area < 1:
+    if inside.area <= 0:
         raise AreaError(f"the area {area} does not meet the scene {scene}; check its coordinates and its CRS")
     return inside
 
@@ -59,8 +60,7 @@ def _bounds(area: str, crs: str | None) -> tuple[BaseGeometry, str | None] | Non
     left, bottom, right, top = numbers
     if left >= right or bottom == top:
         raise AreaError(f"the area {area} is empty; give left,bottom,right,top with left below right")
-    # Straight edges bend in another CRS: enough points on them keep the corners' sides in place.
-    return shapely.segmentize(shapely.box(left, bottom, right, top), (right - left) / 32), crs
+    return shapely.box(left, bottom, right, top), crs
 
 
 def _file(area: str, crs: str | None) -> tuple[BaseGeometry, object]:
@@ -72,20 +72,44 @@ def _file(area: str, crs: str | None) -> tuple[BaseGeometry, object]:
         layer = geopandas.read_file(area, columns=[])
     except Exception as error:  # pyogrio and GDAL raise many kinds for a file that is no vector file
         raise AreaError(f"the area {area} cannot be read as a vector file ({' '.join(str(error).split())})") from error
-    polygons = layer.geometry[layer.geometry.geom_type.isin(["Polygon", "MultiPolygon"])]
-    if polygons.empty:
+    shapes = layer.geometry.dropna().values if isinstance(layer, geopandas.GeoDataFrame) else []
+    parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(_finite(shapes, area))))
+    polygons = parts[shapely.area(parts) > 0]
+    if not len(polygons):
         raise AreaError(f"the area {area} holds no polygon; give a layer of polygons")
-    return shapely.union_all(shapely.make_valid(polygons.values)), polygons.crs or crs
+    return shapely.union_all(polygons), layer.crs or crs
 
 
-def _reproject(geometry: BaseGeometry, source: object, target: object, area: str) -> BaseGeometry:
+def _finite(shapes: Iterable[BaseGeometry], area: str) -> np.ndarray:
+    array = np.asarray(shapes, object)
+    if not np.isfinite(shapely.get_coordinates(array)).all():
+        raise AreaError(f"the area {area} has coordinates that are no numbers; mend the layer")
+    return array
+
+
+def _reproject(geometry: BaseGeometry, source: object, grid: GeoGrid, area: str) -> BaseGeometry:
+    """Return the part of an area around the scene in the scene's CRS.
+
+    It is first cut to the scene's surroundings: a border far away may have no place in the scene's CRS. Then its
+    edges get points: what is straight in one CRS is bent in another.
+    """
     import pyproj
 
     try:
-        transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
+        to_scene = pyproj.Transformer.from_crs(source, grid.crs, always_xy=True)
     except pyproj.exceptions.CRSError as error:
         raise AreaError(f"the area's CRS {source} is not known; give one such as EPSG:4326") from error
-    moved = shapely.transform(geometry, lambda xy: np.stack(transformer.transform(xy[:, 0], xy[:, 1]), axis=1))
+    frame = shapely.segmentize(shapely.box(0, 0, grid.width, grid.height), max(grid.width, grid.height) / 32)
+    around = shapely.transform(frame, lambda xy: np.stack(grid.to_map(xy[:, 0], xy[:, 1]), axis=1))
+    around = shapely.transform(
+        around, lambda xy: np.stack(to_scene.transform(xy[:, 0], xy[:, 1], direction="INVERSE"), axis=1)
+    )
+    if np.isfinite(shapely.get_coordinates(around)).all():
+        left, bottom, right, top = around.bounds
+        margin = max(right - left, top - bottom)
+        geometry = geometry.intersection(shapely.box(left - margin, bottom - margin, right + margin, top + margin))
+        geometry = shapely.segmentize(geometry, margin / 64)
+    moved = shapely.transform(geometry, lambda xy: np.stack(to_scene.transform(xy[:, 0], xy[:, 1]), axis=1))
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise AreaError(f"the area {area} cannot be expressed in the scene's CRS; check its coordinates and its CRS")
     return moved

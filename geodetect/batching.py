@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Full, Queue
 
 import numpy as np
 
+from geodetect.errors import ConfigError
 from geodetect.plan import Plan
 from geodetect.scene import Scene, Tile, gdal_settings
 from geodetect.window import Window
@@ -35,10 +36,14 @@ class Batch:
     passed: int
 
 
-def batches(scene: Scene, plan: Plan, batch_size: int) -> Iterator[Batch]:
+def batches(scene: Scene, plan: Plan, batch_size: int) -> Generator[Batch, None, None]:
     """Yield the plan's tiles in batches, in order, leaving out tiles without a valid pixel.
 
-    A batch's images are reused once the third next batch is asked for.
+    A batch's images are overwritten once the second next batch has been taken. Close the generator to stop early.
+
+    Raises:
+        SceneError: the scene is damaged.
+        ConfigError: the batches do not fit into memory.
     """
     queue: Queue = Queue(maxsize=_AHEAD)
     stop = threading.Event()
@@ -51,7 +56,7 @@ def batches(scene: Scene, plan: Plan, batch_size: int) -> Iterator[Batch]:
             yield item
     finally:
         stop.set()
-        feeder.join(timeout=5)
+        feeder.join(timeout=0.3)  # a read from a slow server may take longer: it ends by itself
 
 
 def _feed(scene: Scene, plan: Plan, batch_size: int, queue: Queue, stop: threading.Event) -> None:
@@ -64,22 +69,33 @@ def _feed(scene: Scene, plan: Plan, batch_size: int, queue: Queue, stop: threadi
             except Full:
                 continue
 
-    shape = batch_size, len(plan.normaliser.mean), plan.canvas, plan.canvas
-    ring = deque(np.zeros(shape, np.float32) for _ in range(BUFFERS))
     try:
-        images, last = ring[0], len(plan.windows) - 1
+        ring = _buffers(plan, batch_size)
         tiles: list[tuple[int, Window]] = []
         for index, tile in enumerate(_tiles(scene, plan, stop)):
             if not tile.is_empty:
-                plan.normaliser(tile.pixels, tile.valid, images[len(tiles)])
+                plan.normaliser(tile.pixels, tile.valid, ring[0][len(tiles)])
                 tiles.append((index, tile.window))
-            if len(tiles) == batch_size or (tiles and index == last):
-                put(Batch(images[: len(tiles)], tiles, index + 1))
+            if len(tiles) == len(ring[0]) or (tiles and index == len(plan.windows) - 1):
+                put(Batch(ring[0][: len(tiles)], tiles, index + 1))
                 ring.rotate(-1)
-                images, tiles = ring[0], []
+                tiles = []
         put(None)
     except BaseException as error:  # handed to the thread that waits for the batches
         put(error)
+
+
+def _buffers(plan: Plan, batch_size: int) -> deque[np.ndarray]:
+    """Return room for the batches under way, no more than the tiles need."""
+    batch = max(1, min(batch_size, len(plan.windows)))
+    count = min(BUFFERS, -(-len(plan.windows) // batch) or 1)
+    shape = batch, len(plan.normaliser.mean), plan.canvas, plan.canvas
+    try:
+        return deque(np.zeros(shape, np.float32) for _ in range(count))
+    except (MemoryError, ValueError) as error:  # ValueError: more bytes than an address can count
+        raise ConfigError(
+            f"{batch} tiles of {plan.canvas} px at once do not fit into memory; give a smaller --tile or --batch-size"
+        ) from error
 
 
 def _tiles(scene: Scene, plan: Plan, stop: threading.Event) -> Iterator[Tile]:
@@ -91,15 +107,15 @@ def _tiles(scene: Scene, plan: Plan, stop: threading.Event) -> Iterator[Tile]:
             return scene.read(window, plan.shape)
 
     pending: deque[Future[Tile]] = deque()
-    with ThreadPoolExecutor(readers, thread_name_prefix="reader") as pool:
-        try:
-            for window in plan.windows:
-                pending.append(pool.submit(read, window))
-                if len(pending) > 2 * readers:
-                    yield pending.popleft().result()
-                if stop.is_set():
-                    return
-            while pending:
+    pool = ThreadPoolExecutor(readers, thread_name_prefix="reader")
+    try:
+        for window in plan.windows:
+            pending.append(pool.submit(read, window))
+            if len(pending) > 2 * readers:
                 yield pending.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            if stop.is_set():
+                return
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -8,13 +8,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from geodetect.card import ModelCard
 from geodetect.errors import ConfigError
 
 SCORE_FLOOR = 0.05
-"""Detections are decoded and merged from this score on, whatever score is asked for (unless a lower one is).
+"""Views are joined at seams from this score on, whatever score is asked for.
 
 So the result at a higher score is the result at a lower one, filtered: a layer can be filtered later without
 running again. A weak view of an object beyond a seam also still helps to place a strong one.
@@ -25,7 +26,7 @@ running again. A weak view of an object beyond a seam also still helps to place 
 class DetectConfig:
     """How to detect. Every field but those of the engine changes the result; None takes the model card's value."""
 
-    model: str = "yolov3-tiny"  # name, alias, package folder or weights file
+    model: str = "planes-ships-yolov3-tiny"  # name, alias, package folder or weights file
     card: str | None = None  # model.yaml for a weights file
     classes: tuple[str, ...] = ()  # keep these only; empty: all
     score: float | Mapping[str, float] | None = None  # least score, 0..1, for all or a class
@@ -46,31 +47,39 @@ class DetectConfig:
     threads: int | None = None  # for engine and decompression; None: all cores
 
     def __post_init__(self) -> None:
-        for name, kind in (
-            *((name, str) for name in ("model", "stretch", "gsd", "engine", "device", "precision")),
-            *((name, bool) for name in ("average", "require_crs")),
-        ):
-            if not isinstance(getattr(self, name), kind):
-                expected = "yes or no" if kind is bool else "text"
-                raise ConfigError(f"{name} is {getattr(self, name)!r}, give {expected}")
+        for name in ("model", "stretch", "engine", "device", "precision", "card", "area", "area_crs"):
+            optional = name in ("card", "area", "area_crs")
+            self._check(name, isinstance(getattr(self, name), (str, NoneType) if optional else str), "text")
+        for name in ("average", "require_crs"):
+            self._check(name, isinstance(getattr(self, name), bool), "yes or no")
+        for name in ("classes", "bands"):
+            names = getattr(self, name)
+            whole = isinstance(names, tuple) and all(isinstance(item, str) for item in names)
+            self._check(name, whole or (name == "bands" and names is None), "a list of names")
         for name in ("score", "iou"):
             value = getattr(self, name)
-            for part in value.values() if isinstance(value, Mapping) else [value]:
-                if part is not None and not (_is_number(part) and 0 <= part <= 1):
-                    raise ConfigError(f"{name} is {part}, give a number from 0 to 1")
-        if self.overlap is not None and not (_is_number(self.overlap) and self.overlap >= 0):
-            raise ConfigError(f"overlap is {self.overlap}, give a share of the tile below 1 or a number of px")
-        for name in ("tile", "batch_size", "threads"):
+            parts = value.items() if isinstance(value, Mapping) else [("", value)]
+            good = (isinstance(key, str) and (_is_number(part) and 0 <= part <= 1) for key, part in parts)
+            self._check(name, value is None or all(good), "a number from 0 to 1, for all classes or each")
+        overlap = self.overlap is None or (_is_number(self.overlap) and self.overlap >= 0)
+        self._check("overlap", overlap, "a share of the tile below 1 or a number of px")
+        for name, most in (("tile", 8192), ("batch_size", 4096), ("threads", 1024)):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value > 0):
-                raise ConfigError(f"{name} is {value}, give a whole number above 0")
-        if self.gsd not in ("auto", "native"):
-            metres = _number(self.gsd)
-            if metres is None or not metres > 0:
-                raise ConfigError(f"gsd is {self.gsd!r}, give auto, native or metres per pixel")
+            whole = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
+            self._check(name, value is None or whole, f"a whole number from 1 to {most}")
+        metres = self.gsd in ("auto", "native") or (_number(self.gsd) or 0) > 0
+        self._check("gsd", metres, "auto, native or metres per pixel")
         self.stretch_limits()  # raises where it cannot be read
+        if self.area == "":
+            raise ConfigError("area is empty; give a vector file or left,bottom,right,top, or leave it out")
         if self.area_crs and not self.area:
             raise ConfigError("area_crs is given without an area; give the area too")
+        if self.card and not Path(self.model).is_file():
+            raise ConfigError(f"card is given, but model is {self.model!r}; give the weights file that it describes")
+
+    def _check(self, name: str, good: bool, expected: str) -> None:
+        if not good:
+            raise ConfigError(f"{name} is {getattr(self, name)!r}, give {expected}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "the configuration") -> DetectConfig:
@@ -84,13 +93,7 @@ class DetectConfig:
                 raise ConfigError(
                     f"{where} has the unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else "remove it")
                 )
-        plain: dict[str, Any] = {key: tuple(map(str, v)) if isinstance(v, list) else v for key, v in values.items()}
-        for key in ("classes", "bands"):
-            if isinstance(plain.get(key), str):
-                plain[key] = tuple(part.strip() for part in plain[key].split(","))
-        if "gsd" in plain:
-            plain["gsd"] = str(plain["gsd"])
-        return cls(**plain)
+        return cls(**plain_settings(values))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> DetectConfig:
@@ -110,11 +113,33 @@ class DetectConfig:
         parts = [part.strip() for part in self.stretch.split(",")]
         kind = "percent" if all(part.endswith("%") for part in parts) else "values"
         numbers = [number for part in parts if (number := _number(part.rstrip("%"))) is not None]
-        if len(parts) == len(numbers) == 2:
+        mixed = kind == "values" and any(part.endswith("%") for part in parts)
+        if len(parts) == len(numbers) == 2 and not mixed:
             low, high = numbers
             if low < high and (kind == "values" or (low >= 0 and high <= 100)):
                 return kind, low, high
         raise ConfigError(f"stretch is {self.stretch!r}, give auto, none, LOW,HIGH in pixel values or LOW%,HIGH%")
+
+
+def plain_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in `DetectConfig`'s types from what people write: numbers, lists, comma-separated text.
+
+    None means the default, wherever it comes from, and is left out.
+    """
+    plain = {key: value for key, value in values.items() if value is not None}
+    for key, value in plain.items():
+        if key in ("classes", "bands"):
+            parts = (
+                value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+            )
+            plain[key] = tuple(part.strip() if isinstance(part, str) else part for part in parts)
+            if key == "bands":
+                plain[key] = tuple(str(part) if type(part) is int else part for part in plain[key])
+        elif key == "area" and isinstance(value, (list, tuple)):
+            plain[key] = ",".join(map(str, value))
+        elif (key == "gsd" and _is_number(value)) or (key in ("model", "card", "area") and isinstance(value, Path)):
+            plain[key] = str(value)
+    return plain
 
 
 @dataclass(frozen=True)
@@ -131,7 +156,7 @@ class ClassRules:
 
     @property
     def floor(self) -> float:
-        """The score from which on detections are decoded and merged."""
+        """The score from which on detections are decoded."""
         return min(SCORE_FLOOR, *self.scores)
 
     @classmethod

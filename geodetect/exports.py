@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import shapely
 
 from geodetect import geopackage
@@ -53,7 +54,13 @@ def write(
 def _geojson(path: Path, features: Features) -> None:
     # RFC 7946 is longitude and latitude: the one thing that every reader of GeoJSON expects.
     options = {"RFC7946": "YES"} if features.crs is not None else {}
-    geopackage.write_layer(path, LAYER, features.geometry, features.columns, features.wkt, "GeoJSON", **options)
+    geometry = features.geometry
+    if features.crs is not None and features.crs.is_geographic:
+        # Scenes beyond the antimeridian count on to 360; GDAL would cut such polygons away.
+        turns = np.floor((shapely.bounds(geometry)[:, 0] + 180) / 360) if len(geometry) else np.empty(0)
+        moved = shapely.get_coordinates(geometry) - np.stack([np.repeat(turns * 360, 5), np.zeros(5 * len(turns))], 1)
+        geometry = shapely.set_coordinates(geometry.copy(), moved)
+    geopackage.write_layer(path, LAYER, geometry, features.columns, features.wkt, "GeoJSON", **options)
 
 
 def _flatgeobuf(path: Path, features: Features) -> None:
@@ -68,7 +75,10 @@ def _csv(path: Path, features: Features) -> None:
     """Write attributes, the box in scene px and the polygon as WKT in map units."""
     header = [*features.columns, "xmin_px", "ymin_px", "xmax_px", "ymax_px", "wkt"]
     wkt = shapely.to_wkt(features.geometry, rounding_precision=-1)
-    columns = [column.tolist() for column in features.columns.values()]
+    columns = [
+        ["" if column.dtype.kind == "f" and value != value else value for value in column.tolist()]
+        for column in features.columns.values()
+    ]
     boxes = features.boxes.round(3).T.tolist()
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from geodetect.errors import OutputError
 
+_FULL = 64 * 1024  # bytes left on a disk that is as good as full: writers stop before the last of them
+
 
 def check_writable(path: Path, overwrite: bool) -> None:
     """Raise OutputError where `path` cannot become a new file; called before the work, not after it."""
     if path.is_dir():
         raise OutputError(f"the output {path} is a folder; give a file name")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"the output {path} is no ordinary file; give a file name")
     if path.exists() and not overwrite:
         raise OutputError(f"the output {path} exists; give another name, or --overwrite to replace it")
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} of the output does not exist; create it first")
+    check_not_open(path)
     probe = _beside(path)
     try:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise OutputError(f"the output {path} cannot be written ({error.strerror}); give another folder") from error
+        raise OutputError(
+            f"the output {path} cannot be written ({error.strerror}); give another name or folder"
+        ) from error
+
+
+def check_not_open(path: Path) -> None:
+    """Raise OutputError where another program has the SQLite file at `path` open in WAL mode, as QGIS has layers.
+
+    That program's `-wal` and `-shm` files would outlive the replaced file and be taken for the new one's.
+    """
+    for ending in ("-wal", "-shm"):
+        if path.with_name(path.name + ending).exists():
+            raise OutputError(
+                f"the output {path} is open in another program, such as QGIS; close it there, or give another name"
+            )
 
 
 @contextlib.contextmanager
@@ -35,15 +56,19 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the disk is full or the folder not writable.
     """
+    path = path.resolve()  # a link stays a link
     temporary = _beside(path)
     try:
         yield temporary
+        check_not_open(path)
         os.replace(temporary, path)
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
+        if path.parent.is_dir() and shutil.disk_usage(path.parent).free < _FULL:
+            reason = "the disk is full"
         raise OutputError(f"the output {path} could not be written ({reason})") from error
     finally:
-        for left in path.parent.glob(temporary.name + "*"):  # SQLite leaves a journal beside its file
+        for left in path.parent.glob(glob.escape(temporary.name) + "*"):  # SQLite leaves a journal beside its file
             left.unlink()
 
 

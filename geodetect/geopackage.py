@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from geodetect.errors import OutputError
 from geodetect.features import Features
 from geodetect.files import replacing
 from geodetect.schema import LAYER, RUNS
@@ -67,7 +66,7 @@ def write_layer(
     """Write polygons (N,) and their fields, (N,) each, as one vector layer; `options` are the driver's own.
 
     Raises:
-        OutputError: GDAL cannot write it.
+        OSError: GDAL cannot write it; `files.replacing` says of which file.
     """
     import pyogrio
     import shapely
@@ -93,7 +92,7 @@ def write_layer(
                 **settings,
             )
     except RuntimeError as error:  # pyogrio's errors of source, layer and feature have no nearer base
-        raise OutputError(f"the output in {path.parent} cannot be written ({' '.join(str(error).split())})") from error
+        raise OSError(" ".join(str(error).split())[:120]) from error
 
 
 def add_style(database: sqlite3.Connection, layer: str, style: str) -> None:

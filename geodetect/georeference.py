@@ -21,6 +21,7 @@ def georeference(handle: rasterio.DatasetReader, path: str, require_crs: bool) -
     transform, crs, origin, notes = handle.transform, handle.crs, "geotransform", []
     if transform == Affine.identity() and len(gcps) >= 3:
         transform, crs, origin = from_gcps(gcps), gcp_crs, "gcps"
+        _check_area(transform, path)
         x, y = GeoGrid(handle.width, handle.height, transform).to_scene(
             np.array([point.x for point in gcps]), np.array([point.y for point in gcps])
         )
@@ -39,6 +40,16 @@ def georeference(handle: rasterio.DatasetReader, path: str, require_crs: bool) -
         pixels = "pixels, x = column and y = -row"
         units = pixels if origin == "pixels" else "the unknown units of its geotransform"
         notes.append(f"the scene has no CRS, the results' coordinates are {units}; {hint}")
-    if transform.determinant == 0:
-        raise SceneError(f"{path} has a geotransform of no area; assign a right one with gdal_edit.py -a_ullr")
+    _check_area(transform, path)
     return GeoGrid(handle.width, handle.height, transform, crs, origin), notes
+
+
+def _check_area(transform: Affine, path: str) -> None:
+    """Raise SceneError where pixels have no area on the map: NaN, zero sides, or both sides along one line."""
+    with np.errstate(all="ignore"):
+        sides = np.hypot(transform.a, transform.d) * np.hypot(transform.b, transform.e)
+        sine = np.abs(transform.determinant) / sides
+    if not np.isfinite(transform[:6]).all() or not sine > 1e-6 or not np.isfinite((~transform)[:6]).all():
+        raise SceneError(
+            f"{path} has a geotransform or ground control points of no area; assign a right one with gdal_edit.py"
+        )

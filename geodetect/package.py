@@ -17,8 +17,9 @@ import yaml
 from geodetect.card import ModelCard, WeightsFile
 from geodetect.checksum import file_sha256
 from geodetect.errors import ModelError
+from geodetect.networks.darknet import read_darknet
 from geodetect.networks.graphs import expected_shapes
-from geodetect.networks.parameters import check_parameters, read_parameters
+from geodetect.networks.parameters import check_parameters, read_parameters, write_safetensors
 
 CARD = "model.yaml"
 PARAMETER_FORMATS = (".safetensors", ".npz", ".ckpt")
@@ -143,6 +144,35 @@ def write_package(
             os.replace(folder, Path(scratch) / "old")
         os.replace(new, folder)
     return ModelPackage(card, folder)
+
+
+def convert_weights(file: str | Path, card: ModelCard, folder: str | Path, dtype: str = "float32") -> Path:
+    """Write the parameters of a file to `weights.safetensors` in a folder and return its path.
+
+    Args:
+        file: .safetensors, .npz or .ckpt, or Darknet's .weights, whose order of parameters the card's network tells.
+        card: what the file is.
+        folder: where to write.
+        dtype: "float32" or "float16".
+
+    Raises:
+        ModelError: the file cannot be read, or holds values that `dtype` cannot.
+    """
+    file, weights, network = Path(file), Path(folder) / "weights.safetensors", card.network
+    if file.suffix != ".weights":
+        parameters = read_parameters(file)
+    elif network.variant == "darknet":
+        parameters = read_darknet(file, network.family, expected_shapes(network.family, len(card.classes)))
+    else:
+        raise ModelError(
+            f"{file} is a Darknet file and the card of {card.name} has network.variant {network.variant}; "
+            f"give a card with network: {{family: {network.family}, variant: darknet}}"
+        )
+    try:
+        write_safetensors(weights, parameters, dtype)
+    except ValueError as error:
+        raise ModelError(f"{file} cannot be stored as {dtype}: {error}") from error
+    return weights
 
 
 def read_card(path: str | Path) -> ModelCard:

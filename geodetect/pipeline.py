@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import importlib.metadata
 import secrets
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,24 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import rasterio
 
-from geodetect import exports, registry
+from geodetect import __version__, exports, registry
 from geodetect.batching import Batch, batches
-from geodetect.card import ModelCard
-from geodetect.config import ClassRules, DetectConfig
+from geodetect.card import FAMILIES, ModelCard
+from geodetect.config import SCORE_FLOOR, ClassRules, DetectConfig, plain_settings
 from geodetect.decode import check_heads, decode
 from geodetect.detections import Detections
 from geodetect.engines import Engine, open_engine
 from geodetect.errors import OutputError
 from geodetect.features import Features, from_detections
-from geodetect.files import check_writable
+from geodetect.files import check_writable, replacing
 from geodetect.grid import GeoGrid
-from geodetect.merge import merge
+from geodetect.merge import merge, nms
 from geodetect.package import ModelPackage
 from geodetect.plan import Plan, make_plan
 from geodetect.preview import check_picture, write_preview
 from geodetect.progress import SILENT, Reporter
-from geodetect.scene import Scene, gdal_settings, open_scene
+from geodetect.scene import Scene, check_scene, gdal_settings, open_scene
 
 if TYPE_CHECKING:
     import geopandas
@@ -56,6 +57,11 @@ class DetectResult:
     classes: tuple[str, ...]
     run: dict[str, Any]
     output: Path | None
+
+    def __repr__(self) -> str:
+        """Name the counts, not the arrays."""
+        found = ", ".join(f"{count} {name}" for name, count in self.counts.items()) or "nothing"
+        return f"<DetectResult of {self.run['scene']}: {found}; output {self.output}>"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -102,15 +108,16 @@ def detect(
         {'ship': 41}
     """
     started = time.perf_counter()
-    if model is not None:
-        settings["model"] = str(model)
-    config = dataclasses.replace(config or DetectConfig(), **settings)
+    config = dataclasses.replace(config or DetectConfig(), **plain_settings(settings | {"model": model}))
     target, picture = (None if path is None else Path(path) for path in (output, preview))
-    _check_targets(scene, target, picture, overwrite)
+    check_targets(scene, target, picture, overwrite)
+    check_scene(scene)
     package = registry.resolve(
         config.model, config.card, lambda done, total: reporter.progress("download", done, total or 0)
     )
     card = package.card
+    if card.name != config.model and config.model in FAMILIES:
+        reporter.note(f"{config.model} is {card.name} {card.version}")
     rules = ClassRules.of(config, card)
     with open_scene(scene, config.bands, card.input.bands, config.require_crs, config.threads or 2) as opened:
         with gdal_settings(opened, 64 << 20):
@@ -124,19 +131,20 @@ def detect(
         finally:
             engine.close()
         reporter.progress("merge", 0, 1, len(found))
-        detections = select(merge(found, plan.windows, plan.region, rules.ious, average=config.average), rules, plan)
+        detections = select(merge_views(found, plan, rules, config.average), rules, plan)
         run = _run(opened, package, rules, plan, engine, config, detections)
         features = from_detections(detections, opened.grid, card.classes, opened.name, card.name, run["run_id"])
         reporter.progress("write", 0, 1, len(detections))
         run["seconds"] = round(time.perf_counter() - started, 3)
-        if target:
-            exports.write(target, features, run, card.classes, card.palette, opened.grid)
-        if picture:
-            write_preview(picture, opened, plan.normaliser.stretch, detections, card.classes, card.palette)
+        with replacing(picture) if picture else contextlib.nullcontext() as drawn:
+            if drawn:
+                write_preview(drawn, opened, plan.normaliser.stretch, detections, card.classes, card.palette)
+            if target:
+                exports.write(target, features, run, card.classes, card.palette, opened.grid)
     return DetectResult(detections, features, opened.grid, card.classes, run, target)
 
 
-def _check_targets(scene: str | Path, output: Path | None, preview: Path | None, overwrite: bool) -> None:
+def check_targets(scene: str | Path, output: Path | None, preview: Path | None, overwrite: bool) -> None:
     """Raise OutputError where a file could not be written at the end, before any work is done."""
     if output:
         exports.check_format(output)
@@ -165,24 +173,42 @@ def predict_tiles(
         if not found:
             check_heads(heads, card.heads, len(card.classes), plan.canvas)
         found.append(decode(heads, card.heads, rules.floor, plan.letterbox, batch.tiles))
-        count += int((found[-1].scores >= np.take(rules.scores, found[-1].labels)).sum())
+        sure = found[-1][found[-1].scores >= np.take(rules.scores, found[-1].labels)]
+        count += len(nms(sure.boxes, sure.scores, sure.labels))  # near enough: what seams double is still in it
         reporter.progress("detect", batch.passed, total, count)
 
     reporter.progress("detect", 0, total)
     pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
     try:
         waiting: tuple[Batch, Future] | None = None
-        for batch in batches(scene, plan, engine.batch_size):
-            running = pool.submit(engine.predict, batch.images)
+        with contextlib.closing(batches(scene, plan, engine.batch_size)) as coming:
+            for batch in coming:
+                running = pool.submit(engine.predict, batch.images)
+                if waiting:
+                    collect(*waiting)
+                waiting = batch, running
             if waiting:
                 collect(*waiting)
-            waiting = batch, running
-        if waiting:
-            collect(*waiting)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+    if not found:
+        reporter.note("no tile holds a valid pixel, so nothing can be found; check the scene's nodata value and mask")
     reporter.progress("detect", total, total, count)
     return Detections.concatenate(found)
+
+
+def merge_views(found: Detections, plan: Plan, rules: ClassRules, average: bool) -> Detections:
+    """Return one detection an object.
+
+    Seams are settled among views from SCORE_FLOOR on. Weaker ones, where they are asked for, can then only be
+    suppressed: so they change nothing above the floor, and any result filtered is the result at that score.
+    """
+    weak = found.scores < SCORE_FLOOR
+    merged = merge(found[~weak], plan.windows, plan.region, rules.ious, average=average)
+    if not weak.any():
+        return merged
+    rest = Detections.concatenate([merged, found[weak]])
+    return rest[nms(rest.boxes, rest.scores, rest.labels, np.asarray(rules.ious))]
 
 
 def select(detections: Detections, rules: ClassRules, plan: Plan) -> Detections:
@@ -247,6 +273,6 @@ def _run(
         "precision": engine.precision,
         "georeference": scene.grid.origin,
         "notes": [*scene.notes, *plan.notes],
-        "versions": {name: importlib.metadata.version(name) for name in ("geodetect", "numpy", "rasterio")},
+        "versions": {"geodetect": __version__, engine.name: engine.version, "gdal": rasterio.__gdal_version__},
         "seconds": 0.0,
     }

@@ -36,6 +36,7 @@ class Plan:
         windows: the tiles to run, row by row.
         skipped: how many tiles hold no data or lie outside the area.
         area: area of interest, scene px, or None.
+        pixel_bytes: what a pixel takes in GDAL's block cache, all bands that are decoded with it.
         gsd: ground sample distance that the network sees, m/px, or None where unknown.
         normaliser: from pixels to the network's values.
         notes: sentences that the user should know.
@@ -50,6 +51,7 @@ class Plan:
     windows: tuple[Window, ...]
     skipped: int
     area: BaseGeometry | None
+    pixel_bytes: int
     gsd: float | None
     normaliser: Normaliser
     notes: tuple[str, ...]
@@ -62,8 +64,7 @@ class Plan:
     @property
     def cache_bytes(self) -> int:
         """GDAL's block cache that lets each block be decoded once: two rows of tiles, 64 MB to 512 MB."""
-        row = self.region.width * (self.tile[1] * 2) * len(self.normaliser.mean) * 2
-        return int(min(max(row, 64 << 20), 512 << 20))
+        return int(min(max(self.region.width * self.tile[1] * 2 * self.pixel_bytes, 64 << 20), 512 << 20))
 
 
 def make_plan(scene: Scene, card: ModelCard, config: DetectConfig) -> Plan:
@@ -99,6 +100,7 @@ def make_plan(scene: Scene, card: ModelCard, config: DetectConfig) -> Plan:
         windows=tuple(windows),
         skipped=total - len(windows),
         area=area,
+        pixel_bytes=scene.pixel_bytes,
         gsd=gsd,
         normaliser=Normaliser(stretch, card.input.mean, card.input.std, card.input.fill),
         notes=tuple(notes),
@@ -121,9 +123,9 @@ def _ratios(scene: Scene, card: Input, config: DetectConfig) -> tuple[float, flo
     """Return network px per scene px along x and y, the ground sample distance that results, and notes."""
     measured = scene.grid.gsd
     if measured is None:
-        wanted = config.gsd not in ("auto", "native")
-        note = "its ground sample distance is unknown, so the scene is not resampled"
-        return 1.0, 1.0, None, [note] if wanted else []
+        told = scene.grid.crs is None and config.gsd in ("auto", "native")  # a note says already that there is no CRS
+        note = "its ground sample distance cannot be known, so the scene is not resampled"
+        return 1.0, 1.0, None, [] if told else [note]
     mean = math.sqrt(measured[0] * measured[1])
     if config.gsd == "native":
         return 1.0, 1.0, mean, []
@@ -136,18 +138,23 @@ def _ratios(scene: Scene, card: Input, config: DetectConfig) -> tuple[float, flo
     if max(abs(ratio_x - 1), abs(ratio_y - 1)) < _NEARLY:
         return 1.0, 1.0, mean, []
     if max(ratio_x, ratio_y) > 8:
+        why = "the model needs" if config.gsd == "auto" else "asked for are"
         note = (
-            f"its pixels of {mean:.3g} m are far too coarse for this model, which needs {target:.3g} m; "
-            "the scene is not resampled and little can be found"
+            f"its pixels of {mean:.4g} m are too coarse, {why} {target:.4g} m; "
+            "the scene is not resampled and little may be found"
         )
         return 1.0, 1.0, mean, [note]
-    note = f"resampled from {measured[0]:.3g} x {measured[1]:.3g} m to {target:.3g} m a pixel for the model"
+    why = ", which the model knows" if config.gsd == "auto" else ""
+    note = f"resampled from {measured[0]:.4g} x {measured[1]:.4g} m to {target:.4g} m a pixel{why}"
     return ratio_x, ratio_y, target, [note]
 
 
 def _overlap(config: DetectConfig, card: ModelCard, side: int, tile: tuple[int, int]) -> tuple[int, int]:
     overlap = card.thresholds.overlap if config.overlap is None else config.overlap
     share = overlap if overlap < 1 else overlap / side
-    if share >= 1:
-        raise ConfigError(f"overlap is {overlap:g} px, give less than the tile of {side} px")
-    return round(share * tile[0]), round(share * tile[1])
+    width, height = round(share * tile[0]), round(share * tile[1])
+    if width >= tile[0] or height >= tile[1]:
+        raise ConfigError(
+            f"overlap is {overlap:g}, which leaves no step from tile to tile; give at most 0.9 of the tile"
+        )
+    return width, height

@@ -9,7 +9,6 @@ import numpy as np
 
 from geodetect.detections import Detections
 from geodetect.errors import OutputError
-from geodetect.files import replacing
 from geodetect.radiometry import Stretch
 from geodetect.scene import Scene
 
@@ -34,7 +33,7 @@ def write_preview(
     """Draw the detections over the scene, reduced to at most `side` px, with a legend of counts; PNG or JPEG.
 
     Raises:
-        OutputError: the picture cannot be written.
+        OSError: the picture cannot be written; `files.replacing` says of which file.
     """
     from PIL import Image, ImageDraw
 
@@ -48,8 +47,7 @@ def write_preview(
         grow_x, grow_y = max(0, 6 - (x2 - x1)) / 2, max(0, 6 - (y2 - y1)) / 2
         draw.rectangle((x1 - grow_x, y1 - grow_y, x2 + grow_x, y2 + grow_y), outline=colours[label], width=thickness)
     _legend(draw, detections, classes, colours, max(14, image.width // 80))
-    with replacing(path) as temporary:
-        image.save(temporary)
+    image.save(path)
 
 
 def _eight_bit(pixels: np.ndarray, valid: np.ndarray | None, stretch: Stretch) -> np.ndarray:

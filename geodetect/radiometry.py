@@ -31,7 +31,7 @@ class Stretch:
 
         Args:
             pixels: (bands, ...) any real type.
-            valid: (...) bool, the pixels that count; where none does, the values' whole range counts.
+            valid: (...) bool, the pixels that count; where none does, the stretch is 0 to 1.
             percentiles: (lower, upper), 0..100.
         """
         low, high = [], []
@@ -39,7 +39,7 @@ class Stretch:
             values = band[valid & np.isfinite(band)]
             bottom, top = np.percentile(values, percentiles) if values.size else (0.0, 1.0)
             low.append(float(bottom))
-            high.append(float(max(top, np.nextafter(np.float32(bottom), np.float32(np.inf)), bottom + 1e-6)))
+            high.append(float(max(top, bottom + max(1e-6, abs(bottom) * 1e-6))))  # a flat band has a stretch too
         return cls(tuple(low), tuple(high))
 
     @property

@@ -7,20 +7,25 @@ import difflib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from geodetect.card import FAMILIES, ModelCard, WeightsFile
 from geodetect.checksum import file_sha256
 from geodetect.download import Progress, fetch
 from geodetect.errors import DownloadError, ModelError
+from geodetect.networks.graphs import expected_shapes
+from geodetect.networks.parameters import read_parameters
 from geodetect.package import (
     CARD,
     PARAMETER_FORMATS,
     WEIGHTS_FORMATS,
     ModelPackage,
     check_package,
+    convert_weights,
     open_package,
     read_card,
     write_package,
@@ -28,6 +33,7 @@ from geodetect.package import (
 
 BUILT_IN = Path(__file__).parent / "models"
 MODEL_FILES = (*WEIGHTS_FORMATS, ".onnx")
+IMPORTED_FILES = (*MODEL_FILES, ".weights")  # Darknet's are converted
 _STATES = ("installed", "bundled", "not downloaded", "broken")  # the order in which an alias prefers them
 
 
@@ -67,9 +73,9 @@ def resolve(model: str | Path, card: str | Path | None = None, progress: Progres
 
     Args:
         model: a name of the catalogue; a family, which means its best model here: installed before bundled before
-            not downloaded, then the higher version; a package's folder; or, together with `card`, a file
-            (.safetensors, .npz, .ckpt, .mindir, .onnx). A name wins over a folder of that name; write ./NAME for
-            the folder.
+            not downloaded, then the higher version (the package's card tells which it is); a package's folder; or,
+            together with `card`, a file (.safetensors, .npz, .ckpt, .mindir, .onnx). A name wins over a folder of
+            that name; write ./NAME for the folder.
         card: the `model.yaml` that describes such a file.
         progress: told (bytes so far, bytes in all) of a download.
 
@@ -77,13 +83,25 @@ def resolve(model: str | Path, card: str | Path | None = None, progress: Progres
         ModelError: no such model, or it is wrong.
         DownloadError: the model could not be fetched.
     """
-    path = Path(model)
     if card is not None:
-        return _open_file(path, read_card(card))
-    if path.is_file() and path.suffix in MODEL_FILES:
-        raise ModelError(f"{path} does not say what it detects; give its card with --card {CARD}")
-    entry = lookup(model)
+        return _open_file(Path(model), read_card(card))
+    entry = _named(model)
     return pull(entry.name, progress) if entry.state == "not downloaded" else open_package(entry.root)
+
+
+def card_of(model: str | Path, card: str | Path | None = None) -> ModelCard:
+    """Return the card of the package that `resolve` would give, but fetch and check nothing else.
+
+    So that a scene, an area or an option that cannot be used is found before half a gigabyte is downloaded.
+
+    Raises ModelError when there is no such model, or its card is wrong.
+    """
+    if card is not None:
+        return read_card(card)
+    entry = _named(model)
+    if entry.card is None:
+        raise ModelError(entry.problem)
+    return entry.card
 
 
 def lookup(model: str | Path) -> Entry:
@@ -145,9 +163,9 @@ def import_file(
 ) -> ModelPackage:
     """Make a package from a card and a file of weights, or of the network as ONNX, and return it.
 
-    Parameters (.safetensors, .npz, .ckpt) are stored as safetensors without what a training run left beside them,
-    .onnx and .mindir as they are. With `card.source` the file's checksum and size are recorded there. A self-test is
-    stored where an engine is installed. A package that is there already is replaced.
+    Parameters (.safetensors, .npz, .ckpt, Darknet's .weights) are stored as safetensors without what a training run
+    left beside them, .onnx and .mindir as they are. With `card.source` the file's checksum and size are recorded
+    there. A self-test is stored where an engine is installed. A package that is there already is replaced.
 
     Args:
         file: the weights.
@@ -159,13 +177,14 @@ def import_file(
         ModelError: the file cannot be read, or does not fit the card.
     """
     file, folder = Path(file), Path(folder) if folder else home() / "models" / card.name
-    _check_kind(file)
+    _check_kind(file, IMPORTED_FILES)
     if card.source is not None:
         source = dataclasses.replace(card.source, sha256=file_sha256(file), size=file.stat().st_size)
         card = dataclasses.replace(card, source=source)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        weights = _convert(file, Path(scratch), dtype) if file.suffix in PARAMETER_FORMATS else file
+        parameters = file.suffix in (*PARAMETER_FORMATS, ".weights")
+        weights = convert_weights(file, card, Path(scratch), dtype) if parameters else file
         selftest = _record(_open_file(weights, card), Path(scratch) / "selftest.npz")
         if file.suffix == ".onnx":
             return write_package(folder, card, onnx=file, selftest=selftest)
@@ -179,27 +198,52 @@ def import_package(folder: str | Path) -> ModelPackage:
     return write_package(target, package.card, package.weights_path, package.onnx_path, package.selftest_path)
 
 
-def _convert(file: Path, folder: Path, dtype: str) -> Path:
-    from geodetect.networks.parameters import read_parameters, write_safetensors
+def recognise(file: str | Path) -> ModelCard:
+    """Return the card of the built-in model, not here yet, that a file is: by its name, else by its shapes.
 
-    weights = folder / "weights.safetensors"
-    try:
-        write_safetensors(weights, read_parameters(file), dtype)
-    except ValueError as error:
-        raise ModelError(f"{file} cannot be stored as {dtype}: {error}") from error
-    return weights
+    Raises ModelError, saying which card the file would fit, where that is not one model.
+    """
+    file = Path(file)
+    _check_kind(file, IMPORTED_FILES)
+    built_in = [read_card(path) for path in sorted(BUILT_IN.glob(f"*/{CARD}"))]
+    wanted = [card for card in built_in if lookup(card.name).state in ("not downloaded", "broken")]
+    named = [card for card in wanted if card.source is not None and card.source.file == file.name]
+    if named:
+        return named[0]
+    parameters = read_parameters(file) if file.suffix in PARAMETER_FORMATS else {}
+    fitting = [card for card in built_in if _fits(parameters, card)]
+    if len(fitting) == 1 and fitting[0] in wanted:
+        return fitting[0]
+    like = f"its parameters have the shapes of {' and '.join(card.name for card in fitting)}; " if fitting else ""
+    hint = f", or --as {fitting[0].name} if it is that very model" if fitting else ", or --as NAME for a built-in model"
+    raise ModelError(f"{file} does not say what it detects; {like}give --card {CARD}{hint}")
+
+
+def _fits(parameters: Mapping[str, np.ndarray], card: ModelCard) -> bool:
+    shapes = expected_shapes(card.network.family, len(card.classes))
+    return {name: array.shape for name, array in parameters.items()} == shapes
 
 
 def _record(package: ModelPackage, path: Path) -> Path | None:
-    """Write a self-test where an engine is installed that takes the file on a small canvas."""
+    """Write a self-test where an engine is installed that takes the file."""
     from geodetect import engines, selftest
 
     if package.card.weights is not None and package.card.weights.file.endswith(".mindir"):
         return None  # a MindIR file has a canvas of one size
     if not engines.available():
         return None
-    selftest.record_selftest(package, path)
+    try:
+        selftest.record_selftest(package, path)
+    except ModelError:  # an ONNX file may take canvases of its own size only
+        selftest.record_selftest(package, path, side=package.card.input.size)
     return path
+
+
+def _named(model: str | Path) -> Entry:
+    path = Path(model)
+    if path.is_file() and path.suffix in IMPORTED_FILES:
+        raise ModelError(f"{path} does not say what it detects; give its card with --card {CARD}")
+    return lookup(model)
 
 
 def _scan(folder: Path, state: str) -> Iterator[Entry]:
@@ -243,11 +287,12 @@ def _open_file(file: Path, card: ModelCard) -> ModelPackage:
     return package
 
 
-def _check_kind(file: Path) -> None:
+def _check_kind(file: Path, kinds: tuple[str, ...] = MODEL_FILES) -> None:
     if not file.is_file():
-        raise ModelError(f"{file} is not there, a file of {', '.join(MODEL_FILES)} is needed")
-    if file.suffix not in MODEL_FILES:
-        raise ModelError(f"{file} is of a kind that is not read, one of {', '.join(MODEL_FILES)} is needed")
+        raise ModelError(f"{file} is not there, a file of {', '.join(kinds)} is needed")
+    if file.suffix not in kinds:
+        convert = "; `geodetect models import` converts it" if file.suffix in IMPORTED_FILES else ""
+        raise ModelError(f"{file} is of a kind that is not read, one of {', '.join(kinds)} is needed{convert}")
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -22,7 +24,16 @@ from geodetect.georeference import georeference
 from geodetect.grid import GeoGrid
 from geodetect.window import Window
 
-_REMOTE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_MAX_RETRY": "3", "GDAL_HTTP_RETRY_DELAY": "1"}
+_REMOTE_SCHEMES = ("http://", "https://", "ftp://", "s3://", "gs://", "az://", "oss://")
+_REMOTE_SYSTEMS = ("/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsioss", "/vsiswift", "/vsiwebhdfs")
+_REMOTE_SETTINGS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_HTTP_MAX_RETRY": "3",
+    "GDAL_HTTP_RETRY_DELAY": "1",
+    "GDAL_HTTP_CONNECTTIMEOUT": "10",  # s
+    "GDAL_HTTP_LOW_SPEED_TIME": "30",  # s at less than LOW_SPEED_LIMIT bytes/s: the server has stalled
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+}
 OVERVIEW_SIDE = 1024  # px, about what a scene with overviews is looked at as a whole
 
 
@@ -57,8 +68,10 @@ class Scene:
         grid: size, geotransform, CRS.
         bands: the bands read, from 1.
         dtype: of the pixels; uint8 where a palette is expanded.
-        mask: what tells valid pixels: "none", "nodata", "alpha", "dataset" (a mask band).
+        mask: what tells valid pixels: "none", "nodata", "alpha", "dataset" (a mask band); nodata counts beside both.
         block: (height, width) of the file's blocks, px.
+        driver: GDAL's name of the format.
+        pixel_bytes: what a pixel takes when decoded, with all bands that are stored interleaved with those read.
         has_overviews: whether a reduced copy is stored.
         notes: sentences that the user should know.
     """
@@ -70,9 +83,11 @@ class Scene:
     mask: str
     block: tuple[int, int]
     driver: str
+    pixel_bytes: int
     has_overviews: bool
     notes: tuple[str, ...]
     _alpha: int = 0
+    _masked: bool = False
     _nodata: tuple[float | None, ...] = ()
     _palette: np.ndarray | None = None
     _options: dict[str, Any] = field(default_factory=dict)
@@ -81,8 +96,10 @@ class Scene:
 
     @property
     def name(self) -> str:
-        """The file's name without its folder."""
-        return self.path.rstrip("/").rsplit("/", 1)[-1]
+        """The file's name without its folder, or a URL's query, which may hold a key."""
+        if "://" in self.path:
+            return re.split("[?#]", self.path)[0].rstrip("/").rsplit("/", 1)[-1]
+        return Path(self.path).name
 
     @property
     def channels(self) -> int:
@@ -92,7 +109,7 @@ class Scene:
     @property
     def is_remote(self) -> bool:
         """Whether the raster is read over a network."""
-        return "://" in self.path and not self.path.startswith("file://")
+        return _is_remote(self.path)
 
     def read(self, window: Window, shape: tuple[int, int] | None = None) -> Tile:
         """Return the pixels of a window, resampled by GDAL to `shape` (height, width) where given.
@@ -110,9 +127,10 @@ class Scene:
         area = RasterWindow(window.col, window.row, window.width, window.height)
         options: dict[str, Any] = {"window": area, "out_shape": shape, "resampling": resampling}
         try:
-            handle = self.handle()
-            pixels = handle.read(indexes, **(options | {"out_shape": (len(indexes), *shape)}))
-            mask = handle.read_masks(self.bands[0], window=area, out_shape=shape) if self.mask == "dataset" else None
+            with self._in_use():
+                handle = self.handle()
+                pixels = handle.read(indexes, **(options | {"out_shape": (len(indexes), *shape)}))
+                mask = handle.read_masks(self.bands[0], window=area, out_shape=shape) if self._masked else None
         except RasterioError as error:
             raise SceneError(
                 f"{self.path} cannot be read at column {window.col}, row {window.row}: it is damaged or cut off; "
@@ -121,20 +139,18 @@ class Scene:
         return self._tile(window, pixels, mask)
 
     def _tile(self, window: Window, pixels: np.ndarray, mask: np.ndarray | None) -> Tile:
-        valid = None
-        if self.mask == "dataset" and mask is not None:
-            valid = mask > 0
-        elif self._alpha:
-            valid, pixels = pixels[-1] > 0, pixels[:-1]
-        elif self.mask == "nodata":
-            valid = ~np.logical_and.reduce([_equals(b, v) for b, v in zip(pixels, self._nodata, strict=True)])
+        valid = None if mask is None else mask > 0
+        if self._alpha:
+            valid, pixels = _both(valid, pixels[-1] > 0), pixels[:-1]
+        if any(value is not None for value in self._nodata):
+            told = ~np.logical_and.reduce([_equals(b, v) for b, v in zip(pixels, self._nodata, strict=True)])
+            valid = _both(valid, told)
         if self._palette is not None:
             colours = self._palette[np.clip(pixels[0], 0, len(self._palette) - 1)]
-            valid = (colours[..., 3] > 0) & (True if valid is None else valid)
+            valid = _both(valid, colours[..., 3] > 0)
             pixels = np.ascontiguousarray(np.moveaxis(colours[..., :3], -1, 0))
         if pixels.dtype.kind == "f":
-            finite = np.isfinite(pixels).all(axis=0)
-            valid = finite if valid is None else valid & finite
+            valid = _both(valid, np.isfinite(pixels).all(axis=0))
         return Tile(window, pixels, None if valid is None or valid.all() else valid)
 
     def overview(self, side: int = OVERVIEW_SIDE) -> Tile:
@@ -148,13 +164,23 @@ class Scene:
         handle = getattr(self._local, "handle", None)
         if handle is None:
             handle = self._local.handle = _open(self.path, **self._options)
-            self._handles.append(handle)
+            self._local.lock = threading.Lock()
+            self._handles.append((handle, self._local.lock))
         return handle
 
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Keep the calling thread's handle from being closed meanwhile."""
+        self.handle()
+        with self._local.lock:
+            yield
+
     def close(self) -> None:
-        """Close the file in all threads."""
+        """Close the file in all threads, but for a handle that is amid a read: its process end closes that."""
         while self._handles:
-            self._handles.pop().close()
+            handle, lock = self._handles.pop()
+            if lock.acquire(blocking=False):  # to close a handle that another thread reads from is a crash
+                handle.close()
         self._local.__dict__.clear()
 
     def __enter__(self) -> Scene:
@@ -202,7 +228,7 @@ def open_scene(
             choice = choose_bands(bands, needed, interpretations, handle.descriptions, path)
             chosen, reason = choice.indexes, choice.reason
         dtype = np.dtype(np.uint8) if palette is not None else np.dtype(handle.dtypes[chosen[0] - 1])
-        mask, alpha = _mask(handle, chosen)
+        mask, alpha, masked = _mask(handle, chosen)
         is_tiff = handle.driver in ("GTiff", "COG")
         return Scene(
             path=path,
@@ -212,9 +238,11 @@ def open_scene(
             mask=mask,
             block=handle.block_shapes[chosen[0] - 1],
             driver=handle.driver,
+            pixel_bytes=_pixel_bytes(handle, chosen),
             has_overviews=bool(handle.overviews(chosen[0])),
             notes=(*notes, f"bands {', '.join(map(str, chosen))}: {reason}"),
             _alpha=alpha,
+            _masked=masked,
             _nodata=tuple(handle.nodatavals[band - 1] for band in chosen),
             _palette=palette,
             _options={"NUM_THREADS": str(threads)} if is_tiff and threads > 1 else {},
@@ -227,17 +255,26 @@ def open_scene(
 def gdal_settings(scene: Scene | str, cache_bytes: int) -> Iterator[None]:
     """Set GDAL's block cache and network options for the reads inside; enter it in every reading thread."""
     path = scene if isinstance(scene, str) else scene.path
-    with rasterio.Env(GDAL_CACHEMAX=cache_bytes, **(_REMOTE if "://" in path else {})):
+    with rasterio.Env(GDAL_CACHEMAX=cache_bytes, **(_REMOTE_SETTINGS if _is_remote(path) else {})):
         yield
 
 
+def check_scene(path: str | Path) -> None:
+    """Raise SceneError where GDAL does not open the path; quick, so that it can come before a long download."""
+    _open(str(path)).close()
+
+
+def _is_remote(path: str) -> bool:
+    return path.startswith((*_REMOTE_SCHEMES, *_REMOTE_SYSTEMS))
+
+
 def _open(path: str, **options: str):
-    if "://" not in path and not path.startswith("/vsi") and not Path(path).exists() and ":" not in path:
+    if "://" not in path and not path.startswith("/vsi") and ":" not in path and not os.path.exists(path):
         raise SceneError(f"{path} does not exist; check the path")
-    if Path(path).is_dir() and not any(Path(path).iterdir()):
+    if os.path.isdir(path) and not os.listdir(path):
         raise SceneError(f"{path} is an empty folder; give a raster file")
     try:
-        with warnings.catch_warnings(), rasterio.Env(**(_REMOTE if "://" in path else {})):
+        with warnings.catch_warnings(), rasterio.Env(**(_REMOTE_SETTINGS if _is_remote(path) else {})):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(path, **options)
     except RasterioError as error:
@@ -252,17 +289,25 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(cause).split()).rstrip(".")
 
 
-def _mask(handle, bands: Sequence[int]) -> tuple[str, int]:
-    """Return the kind of mask and the alpha band's number, 0 for none."""
+def _mask(handle, bands: Sequence[int]) -> tuple[str, int, bool]:
+    """Return the kind of mask, the alpha band's number, 0 for none, and whether there is a mask band."""
     interpretations = [kind.name for kind in handle.colorinterp]
     flags = handle.mask_flag_enums[bands[0] - 1]
-    if "alpha" in interpretations:
-        return "alpha", interpretations.index("alpha") + 1
-    if MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags:
-        return "dataset", 0
-    if any(handle.nodatavals[band - 1] is not None for band in bands):
-        return "nodata", 0
-    return "none", 0
+    alpha = interpretations.index("alpha") + 1 if "alpha" in interpretations else 0
+    masked = MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags and MaskFlags.alpha not in flags
+    nodata = any(handle.nodatavals[band - 1] is not None for band in bands)
+    kind = "dataset" if masked else "alpha" if alpha else "nodata" if nodata else "none"
+    return kind, alpha, masked
+
+
+def _both(valid: np.ndarray | None, also: np.ndarray) -> np.ndarray:
+    return also if valid is None else valid & also
+
+
+def _pixel_bytes(handle, bands: Sequence[int]) -> int:
+    apart = handle.interleaving is not None and handle.interleaving.name in ("band", "line")
+    read = set(bands) if apart else handle.indexes
+    return sum(np.dtype(handle.dtypes[band - 1]).itemsize for band in read)
 
 
 def _palette(handle) -> np.ndarray | None:

@@ -77,9 +77,21 @@ def verify(folder: str | Path, engine: str = "auto", device: str = "auto", preci
     return found
 
 
-def record_selftest(package: ModelPackage, path: str | Path, engine: str = "auto", device: str = "auto") -> None:
-    """Write a self-test for the package: an input that is always the same, and an engine's float32 heads for it."""
-    cells = np.random.default_rng(2023).integers(0, 256, (3, SIDE // 8, SIDE // 8), dtype=np.uint8)
+def record_selftest(
+    package: ModelPackage, path: str | Path, engine: str = "auto", device: str = "auto", side: int = SIDE
+) -> None:
+    """Write a self-test for the package: an input that is always the same, and an engine's float32 heads for it.
+
+    Args:
+        package: what to run.
+        path: .npz file to write.
+        engine, device: what runs it.
+        side: of the canvas, px; the card's size for an ONNX file that takes no other.
+
+    Raises:
+        ModelError: the network cannot be run, or gives values that are not finite.
+    """
+    cells = np.random.default_rng(2023).integers(0, 256, (3, side // 8, side // 8), dtype=np.uint8)
     pixels = np.kron(cells, np.ones((1, 8, 8), np.uint8))
     _, heads = _predict(package, pixels, engine, device, "float32")
     if not all(np.isfinite(head).all() for head in heads):

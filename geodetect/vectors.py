@@ -1,7 +1,8 @@
-"""Vector layers that an evaluation reads, and the layer of errors that it writes."""
+"""Evaluation of files: the vector layers that it reads, and the layer of errors and the figures that it writes."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 import shapely
 
-from geodetect.errors import InputError
+from geodetect import evaluation
+from geodetect.errors import InputError, OutputError
 from geodetect.evaluation import Evaluation, MapObjects, Outcome
-from geodetect.files import replacing
+from geodetect.files import check_writable, replacing
 from geodetect.geopackage import add_style, write_layer
 from geodetect.style import qml
 
@@ -29,16 +31,70 @@ OUTCOMES = {  # what the layer holds, and its colour
 }
 
 
-def read_objects(path: str | Path, class_field: str | None = None, layer: str | None = None) -> MapObjects:
+def evaluate(
+    detections: str | Path | MapObjects,
+    truth: str | Path | MapObjects,
+    iou: float = 0.5,
+    *,
+    score: float = 0.0,
+    class_field: str | None = None,
+    layer: str | None = None,
+    errors: str | Path | None = None,
+    report: str | Path | None = None,
+    overwrite: bool = False,
+) -> Evaluation:
+    """Return how well detections meet the truth; both are vector layers in any format that GDAL reads, or objects.
+
+    The rules of the comparison are those of `geodetect.evaluation.evaluate`.
+
+    Args:
+        detections: polygons with a field `class` and, usually, `score`, such as `detect` writes.
+        truth: polygons or points, in any CRS; those with a field `difficult` that is 1 count nowhere.
+        iou: the least IoU of a hit, above 0, up to 1.
+        score: detections below it are left out.
+        class_field: the attribute of the truth that holds the class; None looks for `class`, `label` and the like.
+        layer: of the truth; None: the first one.
+        errors: where to write hits, misses, false alarms and duplicates as a styled layer; ends in .gpkg.
+        report: where to write the figures as JSON.
+        overwrite: replace `errors` and `report` where they exist, but never an input.
+
+    Raises:
+        InputError: a layer cannot be read or the two cannot be compared.
+        OutputError: `errors` or `report` cannot be written, exists, or is an input.
+    """
+    inputs = [objects.where if isinstance(objects, MapObjects) else objects for objects in (detections, truth)]
+    if errors is not None:
+        if Path(errors).suffix.lower() != ".gpkg":
+            raise OutputError(f"the layer of errors {errors} must be a GeoPackage; give a name that ends in .gpkg")
+        _check_output(errors, inputs, overwrite)
+    if report is not None:
+        _check_output(report, inputs if errors is None else [*inputs, errors], overwrite)
+    found = detections if isinstance(detections, MapObjects) else read_objects(detections)
+    found = found[~(found.scores < score)]  # those without a score stay, to be refused
+    true = truth if isinstance(truth, MapObjects) else read_objects(truth, class_field, layer, is_truth=True)
+    result = evaluation.evaluate(found, true, iou)
+    if errors is not None:
+        write_errors(errors, result, found, true)
+    if report is not None:
+        with replacing(Path(report)) as temporary:
+            temporary.write_text(json.dumps(result.to_dict(), indent=2) + "\n", encoding="utf-8")
+    return result
+
+
+def read_objects(
+    path: str | Path, class_field: str | None = None, layer: str | None = None, *, is_truth: bool = False
+) -> MapObjects:
     """Return the objects of a vector layer in any format that GDAL reads.
 
     Args:
         path: the file.
         class_field: the attribute that holds the class; None looks for `class`, `label`, `type` and the like.
         layer: its name; None: the first one.
+        is_truth: read the flag `difficult`, not the scores; detections have scores and no such flag.
 
     Raises:
-        InputError: the file cannot be read, or it has no such field or layer, or geometry of another kind.
+        InputError: the file cannot be read, or it has no such field or layer, geometry of another kind, or text
+            where numbers belong.
     """
     import pyogrio
 
@@ -55,44 +111,53 @@ def read_objects(path: str | Path, class_field: str | None = None, layer: str | 
     if odd:
         raise InputError(f"{path} holds geometry that is neither polygon nor point; give polygons or points")
     names = columns[_class_field(columns, class_field, path)]
-    scores, difficult = _find(columns, SCORE_FIELDS), _find(columns, DIFFICULT_FIELDS)
+    numbers = _numbers(columns, DIFFICULT_FIELDS if is_truth else SCORE_FIELDS, path)
     objects = MapObjects.of(
         shapes,
         ["" if name is None else str(name) for name in names],
-        None if scores is None else columns[scores],
-        None if difficult is None else np.nan_to_num(np.asarray(columns[difficult], np.float64)) > 0,
-        meta["crs"],
+        None if is_truth else numbers,
+        None if not is_truth or numbers is None else np.nan_to_num(numbers) > 0,
+        _known(meta["crs"]),
         str(path),
     )
     return objects[there]
 
 
-def write_errors(path: str | Path, evaluation: Evaluation, detections: MapObjects, truth: MapObjects) -> None:
+def write_errors(path: str | Path, result: Evaluation, detections: MapObjects, truth: MapObjects) -> None:
     """Write hits, misses, false alarms and duplicates as the layer `errors` of a GeoPackage with a QGIS style.
 
     Args:
         path: ends in .gpkg; replaced if it exists.
-        evaluation: of these detections and this truth.
-        detections, truth: as they were given to `evaluate`; the layer is in the detections' CRS.
+        result: of these detections and this truth.
+        detections, truth: as they were given to `evaluate`; the layer is in the detections' CRS if they have one.
 
     Raises:
         OutputError: the file cannot be written.
     """
     truth = truth.to_crs(detections.crs)
-    missed = evaluation.truth_outcomes == Outcome.MISS
+    missed = result.truth_outcomes == Outcome.MISS
     fields = {
-        "outcome": _words(np.concatenate([evaluation.outcomes, evaluation.truth_outcomes[missed]])),
+        "outcome": _words(np.concatenate([result.outcomes, result.truth_outcomes[missed]])),
         "class": np.concatenate([detections.names, truth.names[missed]]).astype(object),
         "score": np.concatenate([detections.scores, np.full(missed.sum(), np.nan)]),
-        "iou": np.concatenate([evaluation.overlaps, np.zeros(missed.sum())]),
+        "iou": np.concatenate([result.overlaps, np.zeros(missed.sum())]),
     }
     shapes = np.concatenate([detections.geometry, _drawn(truth.geometry[missed], detections.geometry)])
     with replacing(Path(path)) as temporary:
-        write_layer(temporary, ERRORS, shapes, fields, detections.crs)
+        write_layer(temporary, ERRORS, shapes, fields, detections.crs or truth.crs)
         names, colours = zip(*OUTCOMES.values(), strict=True)
         with closing(sqlite3.connect(temporary)) as database:
             add_style(database, ERRORS, qml(names, colours, field="outcome", label='concat("outcome", \' \', "class")'))
             database.commit()
+
+
+def _check_output(path: str | Path, others: list[str | Path], overwrite: bool) -> None:
+    """Raise OutputError where `path` is one of the other files of this evaluation, or cannot become a new file."""
+    for other in map(Path, others):
+        both_there = Path(path).exists() and other.exists()
+        if (both_there and other.samefile(path)) or other.resolve() == Path(path).resolve():
+            raise OutputError(f"the output {path} is also {other}, which would be lost; give another name")
+    check_writable(Path(path), overwrite)
 
 
 def _drawn(missed: np.ndarray, detections: np.ndarray) -> np.ndarray:
@@ -110,6 +175,27 @@ def _first_layer(path: str | Path) -> str | None:
 
 def _words(outcomes: np.ndarray) -> np.ndarray:
     return np.array([OUTCOMES[Outcome(outcome)][0] for outcome in outcomes.tolist()], object)
+
+
+def _known(crs: str | None) -> str | None:
+    """Return None for the CRS by which a GeoPackage of before GDAL 3.9 says that it has none."""
+    return None if crs is None or '"Undefined ' in crs else crs
+
+
+def _numbers(columns: dict[str, Any], wanted: tuple[str, ...], path: str | Path) -> np.ndarray | None:
+    """Return the first wanted column as float64, NULL as NaN; None where there is none."""
+    field = _find(columns, wanted)
+    if field is None:
+        return None
+    column = columns[field]
+    if column.dtype == object:
+        column = [np.nan if value is None else value for value in column]
+    try:
+        return np.asarray(column, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} has a field {field!r} that holds no numbers; rename it, or give it numbers from 0 to 1"
+        ) from error
 
 
 def _find(columns: dict[str, Any], wanted: tuple[str, ...]) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geodetect.cli.evaluate import print_table
+from geodetect.errors import OutputError
 
 if TYPE_CHECKING:
     from geodetect.demo import Truth
@@ -29,7 +30,9 @@ SCENE, DETECTIONS, ERRORS, PREVIEW = "scene.tif", "detections.gpkg", "errors.gpk
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number draws another scene."
 )
-@click.option("-m", "--model", default="yolov3-tiny", show_default=True, help="Model that finds planes and ships.")
+@click.option(
+    "-m", "--model", default="planes-ships-yolov3-tiny", show_default=True, help="Model that finds planes and ships."
+)
 @click.option(
     "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Least score of a detection."
 )
@@ -40,21 +43,19 @@ def demo(folder: Path, size: int, seed: int, model: str, score: float) -> None:
     where that is not installed. A second run uses the scene that is there.
     """
     import geodetect
-    from geodetect import vectors
     from geodetect.cli.console import BarReporter
-    from geodetect.evaluation import evaluate
 
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     truth = _scene(folder / SCENE, size, seed)
     with BarReporter() as reporter:
         result = geodetect.detect(
             truth.scene, model=model, score=score, output=folder / DETECTIONS, preview=folder / PREVIEW, overwrite=True,
             reporter=reporter,
         )  # fmt: skip
-    found, true = vectors.read_objects(folder / DETECTIONS), vectors.read_objects(truth.layer)
-    evaluation = evaluate(found, true)
-    vectors.write_errors(folder / ERRORS, evaluation, found, true)
-    click.echo(f"{len(true)} objects drawn, {len(found)} detections in {result.run['seconds']:.1f} s with {model}:\n")
+    evaluation = geodetect.evaluate(folder / DETECTIONS, truth.layer, errors=folder / ERRORS, overwrite=True)
+    name = result.run["model"] if result.run["model"] == model else f"{model} ({result.run['model']})"
+    counts = f"{len(evaluation.truth_outcomes)} objects drawn, {len(evaluation.outcomes)} detections"
+    click.echo(f"{counts} in {result.run['seconds']:.1f} s with {name}:\n")
     print_table(evaluation)
     click.echo("")
     files = {
@@ -67,6 +68,26 @@ def demo(folder: Path, size: int, seed: int, model: str, score: float) -> None:
     for name, what in files.items():
         click.echo(f"{folder / name}  {what}")
     click.echo(f"\nModel licence: {result.run['licence']}")
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder; raise OutputError where that fails or where it holds files of these names of another origin."""
+    import rasterio
+
+    from geodetect.demo.scene import TAG
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made ({error.strerror}); give another --folder") from error
+    try:
+        with rasterio.open(folder / SCENE) as scene:
+            ours = TAG in scene.tags()
+    except rasterio.errors.RasterioIOError:
+        ours = False
+    others = [name for name in (SCENE, DETECTIONS, ERRORS, PREVIEW) if (folder / name).exists()]
+    if others and not ours:
+        raise OutputError(f"{folder / others[0]} is not of the demo and would be lost; give another --folder")
 
 
 def _scene(path: Path, size: int, seed: int) -> Truth:

@@ -11,9 +11,11 @@ from rich.table import Table
 
 from geodetect.cli import options
 from geodetect.cli.console import JsonReporter, make_reporter
-from geodetect.errors import OutputError
+from geodetect.errors import Cancelled, GeodetectError, InputError, OutputError
+from geodetect.files import check_writable
 from geodetect.pipeline import DetectResult
 from geodetect.pipeline import detect as run_detect
+from geodetect.progress import Reporter
 
 
 @click.command()
@@ -24,6 +26,7 @@ from geodetect.pipeline import detect as run_detect
 @click.option("--format", "ending", default=".gpkg", metavar=".EXT", help="Format where --output names no file.")
 @click.option("--preview", metavar="FILE", help="Also draw the detections over the scene, PNG or JPEG.")
 @options.overwrite
+@click.option("--skip-existing", is_flag=True, help="Leave out scenes whose output exists: to go on with many.")
 @options.progress
 @options.settings
 def detect(
@@ -32,6 +35,7 @@ def detect(
     ending: str,
     preview: str | None,
     overwrite: bool,
+    skip_existing: bool,
     progress: str,
     config: str | None,
     **values: Any,
@@ -41,43 +45,86 @@ def detect(
     SCENE is a GeoTIFF, COG, VRT, JPEG 2000, JPEG, PNG or whatever else GDAL opens, or a URL of one. The result is
     SCENE_detections.gpkg beside it: a GeoPackage in the scene's CRS with a style for QGIS. Other endings of
     --output give .geojson, .fgb, .parquet, .csv or .json (COCO).
+
+    Of many scenes, one that cannot be used does not keep the others from being done.
     """
     settings = options.detect_config(config, values)
     if len(scenes) > 1 and preview:
         raise OutputError("--preview takes one picture, but there are many scenes; run them one by one")
+    jobs = _jobs(scenes, output, ending, overwrite, skip_existing)
+    failed: list[GeodetectError] = []
+    for number, (scene, target) in enumerate(jobs):
+        try:
+            with make_reporter(progress) as reporter:
+                result = run_detect(
+                    scene, output=target, overwrite=overwrite, preview=preview, config=settings, reporter=reporter
+                )
+        except (KeyboardInterrupt, Cancelled):
+            if len(jobs) == 1:
+                raise
+            done = number - len(failed)
+            raise Cancelled(
+                f"Stopped with {done} of {len(jobs)} scenes done; go on with the same command and --skip-existing."
+            ) from None
+        except InputError as error:
+            if len(jobs) == 1:
+                raise
+            failed.append(error)
+            click.echo(f"Error: {error}", err=True)
+        else:
+            _tell(result, reporter, progress)
+    if failed:
+        raise type(failed[-1])(f"{len(failed)} of {len(jobs)} scenes could not be done, see above; the others are")
+
+
+def _jobs(
+    scenes: tuple[str, ...], output: str | None, ending: str, overwrite: bool, skip_existing: bool
+) -> list[tuple[str, Path]]:
+    """Return (scene, output) pairs; raises OutputError before any work where an output would be lost."""
+    many = len(scenes) > 1
+    if output and (many or output.endswith("/")) and not Path(output).exists():
+        if Path(output).suffix and not output.endswith("/"):
+            raise OutputError(f"the output {output} is one file, but there are many scenes; give a folder")
+        try:
+            Path(output).mkdir(parents=True)
+        except OSError as error:
+            raise OutputError(f"the folder {output} cannot be made ({error.strerror}); give another") from error
+    jobs: dict[Path, str] = {}
     for scene in scenes:
-        with make_reporter(progress) as reporter:
-            result = run_detect(
-                scene,
-                output=_target(scene, output, ending, many=len(scenes) > 1),
-                overwrite=overwrite,
-                preview=preview,
-                config=settings,
-                reporter=reporter,
-            )
-        if isinstance(reporter, JsonReporter):
-            run = {key: value for key, value in result.run.items() if key != "notes"}
-            reporter.emit({"type": "result", "output": str(result.output), "count": len(result.detections), **run})
-        elif progress != "none":
-            print_summary(result)
+        target = _target(scene, output, ending, many)
+        if target in jobs:
+            raise OutputError(f"{jobs[target]} and {scene} would both be written to {target}; run them one by one")
+        jobs[target] = scene
+    left = {target: scene for target, scene in jobs.items() if not (skip_existing and target.exists())}
+    for target in left:
+        check_writable(target, overwrite)
+    return [(scene, target) for target, scene in left.items()]
 
 
 def _target(scene: str, output: str | None, ending: str, many: bool) -> Path:
     remote = "://" in scene
-    name = scene.rstrip("/").rsplit("/", 1)[-1].split("?")[0]
+    name = scene.rstrip("/").rsplit("/", 1)[-1].split("?")[0] if remote else Path(scene).name
     default = f"{Path(name).stem}_detections{ending if ending.startswith('.') else '.' + ending}"
     if output is None:
         return Path(default) if remote else Path(scene).with_name(default)
     if Path(output).is_dir():
         return Path(output) / default
     if many:
-        raise OutputError(f"the output {output} is no folder, but there are many scenes; create it, or give a folder")
+        raise OutputError(f"the output {output} is one file, but there are many scenes; give a folder")
     return Path(output)
+
+
+def _tell(result: DetectResult, reporter: Reporter, progress: str) -> None:
+    if isinstance(reporter, JsonReporter):
+        run = {key: value for key, value in result.run.items() if key != "notes"}
+        reporter.emit({"type": "result", "output": str(result.output), "count": len(result.detections), **run})
+    elif progress != "none":
+        print_summary(result)
 
 
 def print_summary(result: DetectResult) -> None:
     """Print what was found, how long it took and where it is."""
-    run, console = result.run, Console()
+    run, console = result.run, Console(soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column()
@@ -85,12 +132,13 @@ def print_summary(result: DetectResult) -> None:
         table.add_row(f"{count:,}", name)
     console.print(table if result.counts else "Nothing found.")
     skipped = f", {run['tiles_skipped']:,} skipped" if run["tiles_skipped"] else ""
+    tiles = f"{run['tiles']:,} tile{'s' if run['tiles'] != 1 else ''}{skipped}"
+    model, engine = f"{run['model']} {run['model_version']}", f"{run['engine']} on {run['device']}, {run['precision']}"
     console.print(
-        f"{run['tiles']:,} tiles{skipped} in {run['seconds']:.1f} s · {run['model']} {run['model_version']} · "
-        f"{run['engine']} on {run['device']}, {run['precision']}",
+        f"{run['scene']}: {tiles} in {run['seconds']:.1f} s · {model} · {engine}",
         highlight=False,
     )
     if run["licence"]:
-        console.print(f"Model licence: {run['licence']}", highlight=False, soft_wrap=True)
+        console.print(f"Model licence: {run['licence']}", highlight=False)
     if result.output:
-        console.print(f"Wrote {result.output}", highlight=False, soft_wrap=True)
+        console.print(f"Wrote {result.output}", highlight=False)

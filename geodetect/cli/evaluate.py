@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from geodetect.cli import options
 from geodetect.evaluation import ClassResult, Evaluation
 
 
@@ -22,30 +23,32 @@ from geodetect.evaluation import ClassResult, Evaluation
 @click.option(
     "--errors", type=click.Path(path_type=Path), help="Write hits, misses and false alarms, styled for QGIS (.gpkg)."
 )
-@click.option("--json", "json_path", help="Write the figures as JSON; - prints them instead of the table.")
+@click.option("--json", "report", help="Write the figures as JSON; - prints them instead of the table.")
+@options.overwrite
 def evaluate(
     detections: Path, truth: Path, iou: float, score: float, class_field: str | None, layer: str | None,
-    errors: Path | None, json_path: str | None,
+    errors: Path | None, report: str | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Compare DETECTIONS, a layer that geodetect wrote, with TRUTH, a layer of true objects.
 
     TRUTH may be of polygons or points, in any CRS and any format that GDAL reads. Objects with a field `difficult`
     that is 1 count neither when found nor when missed.
-    """
-    from geodetect import vectors
-    from geodetect.evaluation import evaluate as compare
 
-    found = vectors.read_objects(detections)
-    found = found[found.scores >= score]
-    true = vectors.read_objects(truth, class_field, layer)
-    evaluation = compare(found, true, iou)
-    if errors is not None:
-        vectors.write_errors(errors, evaluation, found, true)
-    if json_path is not None:
-        text = json.dumps(evaluation.to_dict(), indent=2)
-        if json_path == "-":
-            return click.echo(text)
-        _write(Path(json_path), text)
+    In the table, False counts detections with no object, Double further detections of an object that another one
+    found, wherever they lie, and Prec. is the share of hits in all detections. AP50 and AP are the average precision
+    at IoU 0.50 and over IoU 0.50 to 0.95, as COCO defines them.
+    """
+    import geodetect
+
+    printed = report == "-"
+    evaluation = geodetect.evaluate(
+        detections, truth, iou, score=score, class_field=class_field, layer=layer, errors=errors,
+        report=None if printed else report, overwrite=overwrite,
+    )  # fmt: skip
+    for note in evaluation.notes:
+        click.echo(note, err=True)
+    if printed:
+        return click.echo(json.dumps(evaluation.to_dict(), indent=2))
     print_table(evaluation)
 
 
@@ -76,10 +79,3 @@ def _row(result: ClassResult) -> list[str]:
 
 def _share(value: float) -> str:
     return "–" if value != value else f"{value:.3f}"
-
-
-def _write(path: Path, text: str) -> None:
-    from geodetect.files import replacing
-
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -50,11 +52,12 @@ class Commands(click.Group):
             args = ["detect", *args]
         return super().parse_args(ctx, args)
 
-    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run, and end with the exit codes 0 done, 1 failed, 2 usage, 3 bad input, 130 cancelled."""
         words = list(sys.argv[1:] if args is None else args)
         try:
-            return super().main(words, **(extra | {"standalone_mode": False}))
+            # Not standalone, click leaves our errors to us and returns the code that a command gave to its context.
+            sys.exit(super().main(words, **(extra | {"standalone_mode": False})))
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
@@ -66,11 +69,17 @@ class Commands(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone; so do we, quietly
             sys.exit(1)
         except Exception as error:
+            if _interrupted(error):
+                _cancelled(words, error)
             if os.environ.get("GEODETECT_DEBUG"):
                 raise
             text = " ".join(str(error).split()) or "no message"
             hint = "set GEODETECT_DEBUG=1 to see where it comes from, and report it"
             _failed(words, f"unexpected {type(error).__name__}: {text}; {hint}", 1)
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the command; what it returns is for Python, no exit code."""
+        super().invoke(ctx)
 
 
 def _failed(words: Sequence[str], message: str, code: int) -> NoReturn:
@@ -85,11 +94,14 @@ def _cancelled(words: Sequence[str], error: BaseException) -> NoReturn:
         click.echo(json.dumps({"type": "cancelled"}))
     said = str(error) if isinstance(error, Cancelled) else ""
     click.echo(said or "Stopped. No output was written; run the same command again to start over.", err=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if "pytest" in sys.modules:
-        sys.exit(130)
-    os._exit(130)  # the engine may be amid a batch in its thread: a normal exit would wait for it
+    sys.exit(Cancelled.exit_code)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Return whether a Ctrl-C led to an error: extension modules answer one amid their import with ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _wants_json(words: Sequence[str]) -> bool:
@@ -107,6 +119,28 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Entry point of the `geodetect` command."""
-    cli()
+def main() -> NoReturn:
+    """Entry point of the `geodetect` command: `cli` in a process of its own, which a signal may end at any time."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        cli()
+    except KeyboardInterrupt:  # a second one, while the first was told
+        code: Any = Cancelled.exit_code
+    except SystemExit as end:
+        code = end.code
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)  # the work is over: nothing is left to undo, only Python to be taken down
+    if code == Cancelled.exit_code:
+        _leave()  # the engine may be amid a batch in its thread: a normal exit would wait for it
+    sys.exit(code)
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _leave(*_: Any) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # closed, or the signal came amid a write to it
+            stream.flush()
+    os._exit(Cancelled.exit_code)

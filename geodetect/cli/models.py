@@ -34,7 +34,12 @@ def models() -> None:
 @models.command("list")
 @json_option
 def list_models(as_json: bool) -> None:
-    """List every model that can be given by name."""
+    """List every model that can be given by name.
+
+    A family's name (yolov3, yolov4, yolov3-tiny) means the best model of that family here: one that you installed
+    before one that came with geodetect before one that is to be downloaded, then the higher version. So it may mean
+    another model once you have imported one; a full name never does.
+    """
     entries = registry.catalogue()
     if as_json:
         return click.echo(json.dumps([_summary(entry) for entry in entries], indent=2))
@@ -121,14 +126,24 @@ def verify(context: click.Context, /, names: tuple[str, ...], **settings: str | 
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write; default: by its name.")
 @click.option("--float16", is_flag=True, help="Store the weights in half the size.")
 def import_model(file: Path, card: Path | None, name: str | None, out: Path | None, float16: bool) -> None:
-    """Add a model: FILE is its weights (.safetensors, .npz, .ckpt, .mindir, .onnx), or a model's folder."""
+    """Add a model: FILE is its weights (.safetensors, .npz, .ckpt, .mindir, .onnx, .weights), or a model's folder.
+
+    A file alone is enough where it is, by its name or its shapes, a model of `geodetect models list` that is not
+    downloaded. Darknet's .weights need a card with `variant: darknet`.
+    """
     if file.is_dir():
         if card or name or out or float16:
             raise click.UsageError("a model's folder has its own card and is copied as it is")
         return _report(registry.import_package(file))
-    if (card is None) == (name is None):
-        raise click.UsageError("give either --card model.yaml or --as NAME, which say what FILE is")
-    described = read_card(card) if card else registry.built_in_card(str(name))
+    if card is not None and name is not None:
+        raise click.UsageError("give either --card model.yaml or --as NAME, both say what FILE is")
+    if card is not None:
+        described = read_card(card)
+    elif name is not None:
+        described = registry.built_in_card(name)
+    else:
+        described = registry.recognise(file)
+        click.echo(f"{file.name} fits {described.name} and is taken for it; give --card if it is another model")
     package = registry.import_file(file, described, out, "float16" if float16 else "float32")
     published = bool(described.source and described.source.sha256)
     if described.source and published and package.card.source and package.card.source.sha256 != described.source.sha256:

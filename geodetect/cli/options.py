@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from geodetect.config import DetectConfig
+from geodetect.config import DetectConfig, plain_settings
 from geodetect.engines import DEVICES, ENGINES, PRECISIONS
 from geodetect.errors import ConfigError
 
@@ -26,6 +26,8 @@ class PerClass(click.ParamType):
             if "=" not in value:
                 return float(value)
             pairs = [part.split("=", 1) for part in value.split(",") if part.strip()]
+            if len({name.strip() for name, _ in pairs}) < len(pairs):
+                raise ConfigError(f"{option} is {value!r}, which names a class twice; name each once")
             return {name.strip(): float(number) for name, number in pairs}
         except ValueError:
             raise ConfigError(f"{option} is {value!r}, give a number or pairs such as plane=0.4,ship=0.3") from None
@@ -38,7 +40,11 @@ class Names(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return a tuple of names."""
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        names = tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        if not names:
+            option = param.name if param is not None and param.name else "the option"
+            raise ConfigError(f"{option} is empty; give names with commas between, or leave it out")
+        return names
 
 
 model = click.option("-m", "--model", metavar="NAME", help="Model name, alias, package folder or weights file.")
@@ -84,4 +90,4 @@ def detect_config(config: str | None, values: Mapping[str, Any]) -> DetectConfig
     import dataclasses
 
     base = DetectConfig.from_yaml(config) if config else DetectConfig()
-    return dataclasses.replace(base, **{key: value for key, value in values.items() if value is not None})
+    return dataclasses.replace(base, **plain_settings(values))

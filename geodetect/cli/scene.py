@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from geodetect.cli import options
+from geodetect.cli.console import make_reporter
 
 
 @click.group()
@@ -23,9 +24,10 @@ def scene() -> None:
 @options.settings
 def info(path: str, as_json: bool, config: str | None, **values: Any) -> None:
     """Say what a run would do with a raster: bands, stretch, ground sample distance, tiles, memory, time."""
-    from geodetect.forecast import forecast
+    from geodetect.outlook import forecast
 
-    report = forecast(path, options.detect_config(config, values))
+    with make_reporter("auto") as reporter:
+        report = forecast(path, options.detect_config(config, values), reporter)
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return

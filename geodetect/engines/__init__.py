@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import os
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from geodetect.errors import ConfigError, EngineError
+from geodetect.errors import ConfigError, EngineError, ModelError
+from geodetect.networks.protobuf import raw
 from geodetect.package import ModelPackage
 
 
@@ -18,12 +21,14 @@ class Engine(Protocol):
 
     Attributes:
         name: key of `ENGINES`.
+        version: of the library that runs the network.
         device: what it runs on, for people: "CPU (2 threads)".
         precision: "float32" or "bfloat16".
         batch_size: B, the most canvases that `predict` takes at once.
     """
 
     name: str
+    version: str
     device: str
     precision: str
     batch_size: int
@@ -47,6 +52,9 @@ ENGINES = {
 }
 DEVICES = ("auto", "cpu", "gpu", "ascend")
 PRECISIONS = ("auto", "float32", "bfloat16")
+BATCH_BYTES = 60 << 20  # of a batch's canvases, where an engine has the choice; a run holds five batches at once
+_NO_MEMORY = ("failed to allocate", "bad_alloc", "out of memory")
+_CGROUP_CPUS = Path("/sys/fs/cgroup/cpu.max")
 
 
 def open_engine(
@@ -99,6 +107,53 @@ def padded(images: np.ndarray, batch_size: int) -> np.ndarray:
     return np.concatenate([images, np.zeros((batch_size - len(images), *images.shape[1:]), images.dtype)])
 
 
+def usable_cores() -> int:
+    """Return on how many cores this process may run: fewer than the machine's in a container or under `taskset`."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # Windows and macOS
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = _CGROUP_CPUS.read_text("ascii").split()
+        cores = min(cores, -(-int(quota) // int(period)))
+    except (OSError, ValueError):  # no container, or one without a limit: "max"
+        pass
+    return max(cores, 1)
+
+
+def cpu_batch_size(threads: int, canvas: int) -> int:
+    """Return how many canvases of a side in px keep threads busy that take one each.
+
+    Four a thread, so that none waits for the next batch; but no more than `BATCH_BYTES` hold, and one a thread at
+    least.
+    """
+    return min(4 * threads, max(threads, BATCH_BYTES // (3 * canvas**2 * 4)))
+
+
+def explained(error: Exception, engine: str, package: ModelPackage) -> EngineError | ModelError:
+    """Return in one sentence what an engine's library said about a package in many lines."""
+    words = [line.strip() for line in str(error).splitlines() if line.strip() and "Exception from" not in line]
+    text, size = " ".join(words), package.card.input.size
+    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _NO_MEMORY):
+        return EngineError(
+            f"{engine} has not enough memory for canvases of {size} px; give a smaller --tile, or fewer --threads"
+        )
+    file = package.onnx_path or package.weights_path
+    return ModelError(f"{file} cannot be run by {engine} on canvases of {size} px ({text.rstrip('.')})")
+
+
+def check_onnx(path: Path) -> None:
+    """Raise ModelError unless a file is an ONNX model; the libraries say so in many lines, some of them on stderr."""
+    try:
+        graphs = raw(memoryview(path.read_bytes()), 7)  # ModelProto.graph
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        graphs = []
+    if len(graphs) != 1:
+        raise ModelError(f"{path} is no ONNX file or is damaged; export or install the model again")
+
+
 def _choose(device: str, package: ModelPackage) -> str:
     weights = package.weights_path
     if weights is not None and weights.suffix == ".mindir":
@@ -118,8 +173,6 @@ def _installed(module: str) -> bool:
 
 
 def _has_ascend() -> bool:
-    from pathlib import Path
-
     return Path("/dev/davinci_manager").exists()  # the driver's device node; asking MindSpore would load it
 
 

@@ -40,6 +40,7 @@ class MindSporeEngine:
             raise ModelError(f"{package.root} has no MindSpore weights; give --engine openvino or onnxruntime")
         del threads  # MindSpore runs each kernel on one thread of a CPU whatever it is told
         target = _use_device(device)
+        self.version = _version()
         self.device = "CPU, 1 thread" if target == "CPU" else target
         self.batch_size = batch_size or (1 if target == "CPU" else 8)  # on CPUs a batch is no faster than its images
         self._network: Any
@@ -76,6 +77,12 @@ def _use_device(device: str) -> str:
         except (RuntimeError, ValueError):
             raise EngineError(f"MindSpore finds no {target} on this machine; give --device cpu") from None
     return target
+
+
+def _version() -> str:
+    from geodetect.networks.runtime import mindspore
+
+    return str(mindspore.__version__)
 
 
 def _load_mindir(path: Path, size: int, batch_size: int | None) -> tuple[Any, int]:

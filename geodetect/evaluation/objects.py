@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from geodetect.errors import InputError
+from geodetect.errors import ConfigError, InputError
 from geodetect.evaluation.result import Evaluation, compare
 
 
@@ -93,12 +93,17 @@ def evaluate(detections: MapObjects, truth: MapObjects, iou: float = 0.5) -> Eva
 
     Args:
         detections: polygons with scores.
-        truth: polygons or points.
-        iou: the least IoU of a hit, 0..1.
+        truth: polygons or points; where it or the detections have no CRS, a note of the result says so.
+        iou: the least IoU of a hit, above 0, up to 1.
 
     Raises:
-        InputError: no class name is in both, or the truth cannot be brought into the detections' CRS.
+        InputError: no class name is in both, the truth cannot be brought into the detections' CRS, or a detection is
+            no polygon or has no score.
     """
+    if not 0 < iou <= 1:
+        raise ConfigError(f"iou is {iou}; give a number above 0, up to 1")
+    _check_detections(detections)
+    notes = _crs_notes(detections, truth)
     truth = truth.to_crs(detections.crs)
     names, true_names = (np.char.strip(np.char.lower(objects.names.astype(str))) for objects in (detections, truth))
     if len(names) and len(true_names) and not set(names) & set(true_names):
@@ -107,7 +112,7 @@ def evaluate(detections: MapObjects, truth: MapObjects, iou: float = 0.5) -> Eva
             "none is in both; rename them or choose another class field"
         )
     to_pixels = pixel_axes(detections.geometry)
-    return compare(
+    result = compare(
         bounds(detections.geometry, to_pixels),
         detections.scores,
         names.tolist(),
@@ -116,6 +121,26 @@ def evaluate(detections: MapObjects, truth: MapObjects, iou: float = 0.5) -> Eva
         difficult=truth.difficult,
         iou=iou,
     )
+    return replace(result, notes=notes)
+
+
+def _check_detections(detections: MapObjects) -> None:
+    points = shapely.get_dimensions(detections.geometry) < 2
+    if points.any():
+        raise InputError(
+            f"{detections.where} has {points.sum():,} objects that are no polygons; detections must be polygons"
+        )
+    unscored = np.isnan(detections.scores)
+    if unscored.any():
+        raise InputError(f"{detections.where} has {unscored.sum():,} objects without a score; give each a score")
+
+
+def _crs_notes(detections: MapObjects, truth: MapObjects) -> tuple[str, ...]:
+    """Return a note where one layer has a CRS and the other has none."""
+    if not len(detections) or not len(truth) or (detections.crs is None) == (truth.crs is None):
+        return ()
+    without = detections if detections.crs is None else truth
+    return (f"{without.where} has no CRS: its coordinates are taken as they are, as if in the other layer's CRS.",)
 
 
 def pixel_axes(geometry: np.ndarray) -> np.ndarray:

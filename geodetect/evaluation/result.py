@@ -78,6 +78,7 @@ class Evaluation:
         matches: (N,) int64, the true object that a detection hit, doubled or was ignored for, -1 for none.
         overlaps: (N,) float64, its IoU with that object, 0 for none.
         truth_outcomes: (M,) int8, the Outcome of each true object.
+        notes: what the reader of the figures should know, one sentence each.
     """
 
     iou: float
@@ -86,6 +87,7 @@ class Evaluation:
     matches: np.ndarray
     overlaps: np.ndarray
     truth_outcomes: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @property
     def total(self) -> ClassResult:
@@ -108,7 +110,7 @@ class Evaluation:
             "precision", "recall", "f1", "ap50", "ap", "best_f1", "best_score",
         )  # fmt: skip
         rows = {r.name: {name: _number(getattr(r, name)) for name in columns} for r in (*self.classes, self.total)}
-        return {"iou": self.iou, "all": rows.pop("all"), "classes": rows}
+        return {"iou": self.iou, "all": rows.pop("all"), "classes": rows, "notes": list(self.notes)}
 
 
 def compare(

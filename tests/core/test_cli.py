@@ -73,6 +73,14 @@ def test_errors_are_one_sentence_and_a_json_line(tmp_path):
         (["--area", "0,0,1,1"], 3, "does not meet the scene"),
         (["--bands", "7,8,9"], 3, "no band 7"),
         (["--config", "none.yaml"], 3, "none.yaml"),
+        (["--overlap", "0.999999"], 3, "leaves no step from tile to tile"),
+        (["--tile", "99999999"], 3, "tile is 99999999"),
+        (["--batch-size", "100000000"], 3, "batch_size is 100000000"),
+        (["--stretch", "1%,98"], 3, "stretch is '1%,98'"),
+        (["--score", "plane=0.3,plane=0.9"], 3, "names a class twice"),
+        (["--classes", ","], 3, "classes is empty"),
+        (["--area", ""], 3, "area is empty"),
+        (["--card", "card.yaml"], 3, "give the weights file"),
     ],
 )
 def test_bad_options_end_with_their_code(scene, arguments, code, message):
@@ -100,7 +108,36 @@ def test_many_scenes_go_to_a_folder(write_raster, pixels, tmp_path):
     out.mkdir()
     call(*scenes, "-o", out, "--format", "geojson")
     assert sorted(path.name for path in out.iterdir()) == ["a_detections.geojson", "b_detections.geojson"]
-    assert "no folder" in call(*scenes, "-o", tmp_path / "one.gpkg", code=3).stderr
+    assert "give a folder" in call(*scenes, "-o", tmp_path / "one.gpkg", code=3).stderr
+
+
+def test_a_folder_is_made_and_one_bad_scene_does_not_stop_the_others(write_raster, pixels, tmp_path):
+    good, other = (write_raster(pixels, f"{name}.tif") for name in "ab")
+    result = call(good, tmp_path / "none.tif", other, "-o", f"{tmp_path}/new/", code=3)
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"a_detections.gpkg", "b_detections.gpkg"}
+    assert "1 of 3 scenes could not be done" in result.stderr
+    assert "none.tif does not exist" in result.stderr
+
+
+def test_outputs_that_would_collide_are_told_before_any_work(write_raster, pixels, tmp_path):
+    one, two = tmp_path / "1", tmp_path / "2"
+    for folder in (one, two):
+        folder.mkdir()
+        write_raster(pixels).rename(folder / "x.tif")
+    result = call(one / "x.tif", two / "x.tif", "-o", f"{tmp_path}/out/", "--overwrite", code=3)
+    assert "would both be written to" in result.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_many_scenes_go_on_where_they_were_stopped(write_raster, pixels, tmp_path):
+    scenes = [write_raster(pixels, f"{name}.tif") for name in "ab"]
+    call(scenes[0])
+    first = (tmp_path / "a_detections.gpkg").read_bytes()
+    assert "exists" in call(*scenes, code=3).stderr
+    assert not (tmp_path / "b_detections.gpkg").exists()
+    call(*scenes, "--skip-existing")
+    assert (tmp_path / "a_detections.gpkg").read_bytes() == first
+    assert (tmp_path / "b_detections.gpkg").exists()
 
 
 def test_scene_info_says_what_would_happen(scene):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
+import os
 import shutil
+import signal
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from geodetect import engines
+from geodetect.card import Network, Source
 from geodetect.cli.main import cli
 from geodetect.cli.models import models
 from geodetect.errors import DownloadError, ModelError
-from geodetect.package import open_package
+from geodetect.networks.graphs import expected_shapes
+from geodetect.package import dump_card, open_package, read_card
 from geodetect.registry import BUILT_IN
 
 TINY = "planes-ships-yolov3-tiny"
@@ -172,14 +181,73 @@ def test_import_as_a_built_in_model_checks_that_it_is_that_one(home):
     assert not list((home / "models").glob("*"))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [[], ["--card", BUILT_IN / TINY / "model.yaml", "--as", TINY]],
-)
-def test_import_needs_to_be_told_what_the_file_is(options):
-    result = run("import", WEIGHTS, *options)
+def test_import_of_a_file_that_could_be_several_says_what_to_give(home):
+    with pytest.raises(ModelError, match=rf"shapes of {TINY}; give --card model.yaml, or --as {TINY} if it is that"):
+        run("import", WEIGHTS)
+    assert not (home / "models").exists()
+
+
+def test_import_takes_a_card_or_a_name_not_both():
+    result = run("import", WEIGHTS, "--card", BUILT_IN / TINY / "model.yaml", "--as", TINY)
     assert result.exit_code == 2
     assert "either --card model.yaml or --as NAME" in result.stderr
+
+
+@pytest.fixture
+def unfetched(tmp_path, monkeypatch):
+    """Built-in models of which one, a yolov3-tiny of three classes, is not downloaded."""
+    card = read_card(BUILT_IN / TINY / "model.yaml")
+    thresholds = dataclasses.replace(card.thresholds, score=0.5)
+    source = Source("https://example.org/small.npz", "small.npz")
+    card = dataclasses.replace(
+        card, name="small", classes=("a", "b", "c"), colours=(), thresholds=thresholds, weights=None, selftest=None,
+        source=source,
+    )  # fmt: skip
+    shutil.copytree(BUILT_IN / TINY, tmp_path / "built_in" / TINY)
+    (tmp_path / "built_in" / "small").mkdir()
+    (tmp_path / "built_in" / "small" / "model.yaml").write_text(dump_card(card), encoding="utf-8")
+    monkeypatch.setattr("geodetect.registry.BUILT_IN", tmp_path / "built_in")
+
+
+def drawn_parameters(n_classes: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        name: rng.uniform(0.5, 1, shape).astype(np.float32) / max(1, np.prod(shape[1:]))
+        for name, shape in expected_shapes("yolov3-tiny", n_classes).items()
+    }
+
+
+def test_import_knows_a_model_that_is_not_downloaded_by_its_shapes(unfetched, home, tmp_path):
+    np.savez(tmp_path / "renamed.npz", **drawn_parameters(3))
+    result = run("import", tmp_path / "renamed.npz")
+    assert "renamed.npz fits small and is taken for it" in result.stdout
+    assert open_package(home / "models" / "small").card.classes == ("a", "b", "c")
+    with pytest.raises(ModelError, match="--as small if it is that very model"):  # now one of the user's own may fit
+        run("import", tmp_path / "renamed.npz")
+
+
+def test_import_knows_a_model_that_is_not_downloaded_by_its_files_name(unfetched, tmp_path):
+    np.savez(tmp_path / "small.npz", **drawn_parameters(2))
+    with pytest.raises(ModelError, match="the file was trained for 2 classes, the model has 3"):
+        run("import", tmp_path / "small.npz")
+
+
+def test_import_converts_darknet_weights_under_a_card_that_says_so(home, tmp_path):
+    shapes = expected_shapes("yolov3-tiny", 2)
+    count = sum(math.prod(shape) for shape in shapes.values())
+    values = np.random.default_rng(0).uniform(0.5, 1, count).astype("<f4") / 1000
+    (tmp_path / "mine.weights").write_bytes(np.array([0, 2, 0, 0, 0], "<i4").tobytes() + values.tobytes())
+    card = read_card(BUILT_IN / TINY / "model.yaml")
+    for variant in ("mindspore", "darknet"):
+        described = dataclasses.replace(
+            card, name="mine", network=Network("yolov3-tiny", variant), weights=None, selftest=None
+        )
+        (tmp_path / f"{variant}.yaml").write_text(dump_card(described), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"give a card with network: \{family: yolov3-tiny, variant: darknet\}"):
+        run("import", tmp_path / "mine.weights", "--card", tmp_path / "mindspore.yaml")
+    run("import", tmp_path / "mine.weights", "--card", tmp_path / "darknet.yaml")
+    parameters = open_package(home / "models" / "mine").parameters()
+    np.testing.assert_array_equal(parameters["feature_map.backbone.conv0.1.beta"], values[:16])
 
 
 def test_errors_end_the_whole_command_line_with_one_sentence_and_a_code(monkeypatch):
@@ -193,3 +261,47 @@ def test_errors_end_the_whole_command_line_with_one_sentence_and_a_code(monkeypa
     dead = CliRunner().invoke(cli, ["models", "pull", "yolov4"])
     assert dead.exit_code == 1
     assert len(dead.stderr.splitlines()) == 1
+
+
+def test_a_failed_check_ends_the_process_with_its_code(folder):
+    (folder / "weights.safetensors").write_bytes(b"nothing")
+    words = ["models", "verify", str(folder)]
+    assert CliRunner().invoke(cli, words).exit_code == 3
+    result = subprocess.run([sys.executable, "-m", "geodetect", *words], capture_output=True, text=True, check=False)
+    assert "FAILED" in result.stdout
+    assert result.returncode == 3
+
+
+def test_what_a_command_returns_is_no_exit_code(monkeypatch):
+    monkeypatch.setattr("geodetect.cli.models.models.callback", lambda: 7)
+    monkeypatch.setattr("geodetect.registry.catalogue", tuple)
+    assert CliRunner().invoke(cli, ["models", "list", "--json"]).exit_code == 0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ImportError])
+def test_ctrl_c_is_an_ordinary_exit_for_who_runs_the_group(monkeypatch, error):
+    def stopped(*_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as cause:
+            raise error("amid an import") from cause
+
+    monkeypatch.setattr("geodetect.registry.catalogue", stopped)
+    result = CliRunner().invoke(cli, ["models", "list"])
+    assert result.exit_code == 130
+    assert "No output was written" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without telling it")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_signal_ends_the_process_as_cancelled(number, when):
+    code = (
+        "import atexit, os, time, geodetect.cli.main as main\n"
+        f"stop = lambda *_: (os.kill(os.getpid(), {int(number)}), time.sleep(5))\n"
+        + ("main.Commands.parse_args = stop\n" if when == "before" else "atexit.register(stop)\n")
+        + "import sys; sys.argv = ['geodetect', '--version']; main.main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 130
+    assert "Traceback" not in result.stderr

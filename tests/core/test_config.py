@@ -41,7 +41,7 @@ def test_the_floor_does_not_move_with_the_score():
     ("options", "message"),
     [
         ({"score": 1.2}, "score is 1.2"),
-        ({"score": {"plane": -0.1}}, "score is -0.1"),
+        ({"score": {"plane": -0.1}}, r"score is \{'plane': -0.1}"),
         ({"iou": float("nan")}, "iou is nan"),
         ({"overlap": -1}, "overlap is -1"),
         ({"tile": 0}, "tile is 0"),
@@ -50,6 +50,12 @@ def test_the_floor_does_not_move_with_the_score():
         ({"stretch": "5,1"}, "stretch is '5,1'"),
         ({"stretch": "2%,198%"}, "stretch is"),
         ({"area_crs": "EPSG:4326"}, "without an area"),
+        ({"tile": True}, "tile is True"),
+        ({"batch_size": 2.5}, "batch_size is 2.5"),
+        ({"area": 5}, "area is 5"),
+        ({"classes": (5,)}, "classes is"),
+        ({"score": {5: 0.1}}, "score is"),
+        ({"average": "yes"}, "average is 'yes'"),
     ],
 )
 def test_values_out_of_range_are_refused(options, message):
@@ -69,6 +75,9 @@ def test_yaml_settings(tmp_path):
     path.write_text("model: yolov4\nscore: {plane: 0.4}\nbands: [4, 3, 2]\ngsd: 0.5\n")
     config = DetectConfig.from_yaml(path)
     assert (config.model, config.score, config.bands, config.gsd) == ("yolov4", {"plane": 0.4}, ("4", "3", "2"), "0.5")
+    path.write_text("area: [1, 2, 3, 4]\nclasses: plane, ship\ngsd: null\n")
+    config = DetectConfig.from_yaml(path)
+    assert (config.area, config.classes, config.gsd) == ("1,2,3,4", ("plane", "ship"), "auto")
     path.write_text("overlapp: 3\n")
     with pytest.raises(ConfigError, match=r"run.yaml has the unknown key 'overlapp'; did you mean 'overlap'"):
         DetectConfig.from_yaml(path)

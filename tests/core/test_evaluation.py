@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import math
+import sqlite3
+import warnings
 
+import geopandas
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import geodetect
 from geodetect import vectors
-from geodetect.errors import InputError
+from geodetect.errors import ConfigError, InputError, OutputError
 from geodetect.evaluation import MapObjects, Outcome, average_precision, compare, evaluate
 
 CLASSES = ("plane", "ship")
@@ -208,3 +213,94 @@ def test_the_layer_of_errors_holds_every_outcome(tmp_path):
         "hit": total.hits, "miss": total.misses, "false alarm": total.false_alarms, "duplicate": total.duplicates,
     }  # fmt: skip
     assert "32631" in again.crs
+
+
+def layer(path, crs="EPSG:32631", **fields):
+    """Write two boxes, or the `geometry` given, as a vector layer with these fields."""
+    boxes = shapely.box([0, 20], [0, 0], [10, 30], [10, 10])
+    fields = {"geometry": boxes, "class": ["ship", "ship"]} | fields
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided")
+        geopandas.GeoDataFrame(fields, crs=crs).to_file(path, engine="pyogrio")
+    return path
+
+
+def test_files_objects_and_a_mix_of_them_give_one_result(tmp_path):
+    found = layer(tmp_path / "found.gpkg", score=[0.9, 0.2])
+    true = layer(tmp_path / "true.geojson", crs="EPSG:4326", kind=["ship", "ship"])
+    found_objects, true_objects = vectors.read_objects(found), vectors.read_objects(true, is_truth=True)
+    expected = evaluate(found_objects, true_objects.to_crs("EPSG:32631")).to_dict()
+    for detections in (str(found), found, found_objects):
+        for truth in (str(true), true, true_objects):
+            assert geodetect.evaluate(detections, truth).to_dict() == expected
+
+
+def test_one_call_does_all(tmp_path):
+    found, true = layer(tmp_path / "found.gpkg", score=[0.9, 0.2]), tmp_path / "true.gpkg"
+    layer(true, **{"class": ["a", "b"]}, sort=["ship", "ship"], difficult=[0, 1])
+    errors, report = tmp_path / "errors.gpkg", tmp_path / "figures.json"
+    result = geodetect.evaluate(found, true, score=0.5, class_field="sort", errors=errors, report=report)
+    assert (result.total.hits, result.total.truths, result.total.false_alarms) == (1, 1, 0)
+    assert vectors.read_objects(errors, "outcome").names.tolist() == ["hit"]
+    assert json.loads(report.read_text()) == result.to_dict()
+
+
+def test_objects_read_from_a_file_protect_it(tmp_path):
+    path = layer(tmp_path / "both.gpkg")
+    objects = vectors.read_objects(path)
+    with pytest.raises(OutputError, match="would be lost"):
+        geodetect.evaluate(objects, objects, errors=path, overwrite=True)
+
+
+@pytest.mark.parametrize("field", ["score", "Confidence"])
+def test_a_score_of_words_is_an_error_but_the_truth_needs_none(tmp_path, field):
+    words = layer(tmp_path / "words.gpkg", **{field: ["high", "low"]}, difficult=["no", "yes"])
+    with pytest.raises(InputError, match=rf"words.gpkg has a field '{field}' that holds no numbers"):
+        vectors.read_objects(words)
+    with pytest.raises(InputError, match=r"words.gpkg has a field 'difficult' that holds no numbers"):
+        vectors.read_objects(words, is_truth=True)
+    certain = layer(tmp_path / "certain.gpkg", **{field: ["high", "low"]}, difficult=["0", None])
+    assert vectors.read_objects(certain, is_truth=True).scores.tolist() == [1, 1]
+
+
+def test_numbers_written_as_text_are_numbers(tmp_path):
+    path = layer(tmp_path / "text.gpkg", score=["0.5", "1"], difficult=["0", "1"])
+    assert vectors.read_objects(path).scores.tolist() == [0.5, 1]
+    assert vectors.read_objects(path, is_truth=True).difficult.tolist() == [False, True]
+
+
+def test_points_and_unscored_objects_are_no_detections(tmp_path):
+    true = layer(tmp_path / "true.gpkg")
+    points = layer(tmp_path / "points.gpkg", geometry=shapely.points([[5, 5], [25, 5]]), score=[0.9, 0.8])
+    assert geodetect.evaluate(true, points).total.hits == 2
+    with pytest.raises(InputError, match=r"points.gpkg .*detections must be polygons"):
+        geodetect.evaluate(points, true)
+    with pytest.raises(InputError, match="1 objects without a score"):
+        geodetect.evaluate(layer(tmp_path / "part.gpkg", score=[0.9, None]), true)
+
+
+@pytest.mark.parametrize("iou", [0, -0.1, 1.5, float("nan")])
+def test_an_iou_out_of_range_is_an_error(iou):
+    box = objects(np.array([[0.0, 0, 10, 10]]), ["ship"])
+    with pytest.raises(ConfigError, match="iou is"):
+        evaluate(box, box, iou)
+
+
+def test_one_layer_without_crs_is_noted(tmp_path):
+    with_crs, without = (layer(tmp_path / f"{crs}.gpkg", crs=crs) for crs in ("EPSG:32631", None))
+    for first, second in ((with_crs, without), (without, with_crs)):
+        result = geodetect.evaluate(first, second, errors=tmp_path / "errors.gpkg", overwrite=True)
+        assert [note for note in result.notes if "None.gpkg has no CRS" in note]
+        assert result.total.hits == 2
+        assert vectors.read_objects(tmp_path / "errors.gpkg", "outcome").crs == "EPSG:32631"
+    assert geodetect.evaluate(with_crs, with_crs).notes == geodetect.evaluate(without, without).notes == ()
+
+
+@pytest.mark.parametrize("undefined", [0, -1])
+def test_an_undefined_crs_is_none(tmp_path, undefined):
+    path = layer(tmp_path / "old.gpkg")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for table in ("gpkg_contents", "gpkg_geometry_columns"):
+            database.execute(f"UPDATE {table} SET srs_id = ?", (undefined,))
+        database.commit()
+    assert vectors.read_objects(path).crs is None

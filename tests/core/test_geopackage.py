@@ -230,7 +230,7 @@ def test_a_full_disk_is_an_error_that_leaves_the_old_file(path, limit, count, no
 
 
 def test_a_folder_that_is_gone_is_an_error(tmp_path):
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="could not be written"):
         write(tmp_path / "none" / "out.gpkg", make_features(1))
 
 

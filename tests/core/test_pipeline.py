@@ -130,6 +130,17 @@ def test_a_result_filtered_at_a_higher_score_equals_a_run_at_it(scene, reference
     np.testing.assert_array_equal(kept.scores, again.scores)
 
 
+@pytest.mark.parametrize("average", [False, True])
+def test_the_same_holds_from_below_the_floor(scene, average):
+    low, high = (run(scene, score=score, average=average).detections for score in (0.005, 0.2))
+    kept = low[low.scores >= 0.2]
+    assert len(low) > len(kept)
+    np.testing.assert_array_equal(kept.boxes, high.boxes)
+    np.testing.assert_array_equal(kept.scores, high.scores)
+    some = run(scene, score=0.02, average=average).detections
+    np.testing.assert_array_equal(low[low.scores >= 0.02].boxes, some.boxes)
+
+
 def test_classes_are_filtered(scene, reference):
     planes = run(scene, classes=("plane",)).detections
     same(planes, reference.detections[reference.detections.labels == 0])
@@ -225,15 +236,75 @@ def test_a_rotated_geographic_and_a_pixel_scene_hold_the_same_pixels(write_raste
     assert picture.features.geometry[0].bounds == pytest.approx((x1, -y2, x2, -y1))  # where QGIS draws the picture
 
 
-def test_the_preview_shows_the_boxes(scene, tmp_path, reference):
-    run(scene, preview=tmp_path / "preview.png")
-    picture = np.asarray(Image.open(tmp_path / "preview.png"))
+def test_the_preview_shows_the_boxes(scene, tmp_path, reference, pixels):
+    result = run(scene, preview=tmp_path / "preview.png")
+    picture = np.asarray(Image.open(tmp_path / "preview.png")).astype(int)
     assert picture.shape == (SIDE, SIDE, 3)
-    x1, y1, _, y2 = reference.detections.boxes[-1].round().astype(int)
-    label = reference.detections.labels[-1]
-    red = (230, 25, 75) if label == 0 else None
-    edge = picture[y1 : y2 + 1, max(0, x1 - 1) : x1 + 3].reshape(-1, 3)
-    assert red is None or (np.abs(edge.astype(int) - red).max(axis=1) < 3).any()
+    colours = np.array([[230, 25, 75], [67, 99, 216]])  # of the model card: plane, ship
+    for (x1, y1, x2, _), label in zip(result.detections.boxes, result.detections.labels, strict=True):
+        middle = int((x1 + x2) / 2)
+        edge = picture[max(0, int(y1) - 2) : int(y1) + 3, middle]
+        assert (np.abs(edge - colours[label]).max(axis=1) < 3).any()
+
+
+def test_output_and_preview_appear_together_or_not_at_all(scene, tmp_path):
+    (tmp_path / "locked").mkdir()
+    picture = tmp_path / "preview.png"
+
+    class Lock(Reporter):
+        def progress(self, stage, done, total, found=0):
+            if stage == "write":
+                (tmp_path / "locked").rmdir()
+
+    with pytest.raises(OutputError, match=r"out\.gpkg could not be written"):
+        run(scene, output=tmp_path / "locked" / "out.gpkg", preview=picture, reporter=Lock())
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.tif"]
+
+
+def test_a_result_that_another_program_has_open_is_not_replaced(scene, tmp_path):
+    output = tmp_path / "out.gpkg"
+    run(scene, output=output)
+    with closing(sqlite3.connect(output)) as other:
+        other.execute("PRAGMA journal_mode=wal")
+        other.execute("UPDATE geodetect_runs SET scene = 'x'")
+        other.commit()
+        with pytest.raises(OutputError, match="open in another program"):
+            run(scene, output=output, overwrite=True)
+        assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    run(scene, output=output, overwrite=True)
+
+
+def test_brackets_in_a_name_leave_nothing_behind(scene, tmp_path):
+    class Stop(Reporter):
+        def progress(self, stage, done, total, found=0):
+            if stage == "write":
+                (tmp_path / "a[1].gpkg").mkdir()  # so that the rename fails
+
+    with pytest.raises(OutputError):
+        run(scene, output=tmp_path / "a[1].gpkg", reporter=Stop())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a[1].gpkg", "scene.tif"]
+
+
+def test_a_geojson_beyond_the_antimeridian_keeps_its_shapes(write_raster, pixels, tmp_path):
+    path = write_raster(pixels, crs="EPSG:4326", transform=Affine(4.5e-6, 0, 359.999, 0, -4.5e-6, 10))
+    result = run(path, output=tmp_path / "out.geojson", gsd="native")
+    frame = geopandas.read_file(tmp_path / "out.geojson")
+    assert len(frame) == len(result.detections) > 0
+    assert not frame.geometry.is_empty.any()
+    assert frame.total_bounds[0] > -1
+    assert frame.total_bounds[2] < 1
+
+
+def test_a_scene_without_a_valid_pixel_says_so(write_raster):
+    notes = []
+
+    class Hear(Reporter):
+        def note(self, message):
+            notes.append(message)
+
+    path = write_raster(np.full((3, 300, 300), np.nan, np.float32))
+    assert len(geodetect.detect(path, model=MODEL, reporter=Hear()).detections) == 0
+    assert any("no tile holds a valid pixel" in note for note in notes)
 
 
 def test_a_scene_of_one_colour_holds_nothing(write_raster, tmp_path):

@@ -16,9 +16,11 @@ from geodetect import registry
 from geodetect.card import ModelCard, Source
 from geodetect.checksum import file_sha256
 from geodetect.errors import DownloadError, GeodetectError, ModelError
+from geodetect.networks.graphs import to_onnx
 from geodetect.networks.parameters import read_parameters
 from geodetect.package import dump_card, open_package, read_card
 from geodetect.registry import BUILT_IN
+from geodetect.selftest import verify
 
 TINY = "planes-ships-yolov3-tiny"
 WEIGHTS = BUILT_IN / TINY / "weights.safetensors"
@@ -256,3 +258,31 @@ def test_importing_a_folder_copies_the_package(tmp_path, home):
     package = registry.import_package(folder)
     assert package.root == home / "models" / TINY
     assert package.card == open_package(folder).card
+
+
+def test_an_onnx_file_of_one_size_is_imported_and_tested_at_that_size(tmp_path, monkeypatch, card):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("geodetect.engines._choose", lambda *_: "onnxruntime")
+    card = dataclasses.replace(card, input=dataclasses.replace(card.input, size=128))
+    to_onnx("yolov3-tiny", "mindspore", read_parameters(WEIGHTS), tmp_path / "mine.onnx", shape=(1, 3, 128, 128))
+    package = registry.import_file(tmp_path / "mine.onnx", card, tmp_path / "out")
+    assert verify(package.root).passed
+    with np.load(package.selftest_path) as file:
+        assert file["pixels"].shape == (3, 128, 128)
+
+
+def test_a_card_is_known_before_anything_is_fetched(published, home):
+    assert registry.card_of("small").name == "small"
+    assert registry.card_of("anything.ckpt", BUILT_IN / TINY / "model.yaml").name == TINY
+    assert not home.exists()
+    with pytest.raises(ModelError, match="no model is called xyz"):
+        registry.card_of("xyz")
+    with pytest.raises(ModelError, match="does not say what it detects"):
+        registry.card_of(WEIGHTS)
+
+
+def test_a_file_that_only_import_reads_says_so(tmp_path):
+    (tmp_path / "a.weights").write_bytes(b"")
+    with pytest.raises(ModelError, match="`geodetect models import` converts it"):
+        registry.resolve(tmp_path / "a.weights", BUILT_IN / TINY / "model.yaml")

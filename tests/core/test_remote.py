@@ -1,6 +1,10 @@
 """A cloud-optimised GeoTIFF read over HTTP, by ranges."""
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -14,6 +18,14 @@ from geodetect.errors import SceneError
 from geodetect.scene import open_scene
 
 
+class Sent(list):
+    """The bytes of each answer, and a server's will to go on."""
+
+    def __init__(self):
+        super().__init__()
+        self.most, self.stalled, self.release = 10**9, threading.Event(), threading.Event()
+
+
 @pytest.fixture
 def cog(write_raster, tmp_path):
     pixels = np.ascontiguousarray(np.moveaxis(np.asarray(draw_scene(2048, seed=1, gsd=0.5)[0]), -1, 0))
@@ -24,7 +36,7 @@ def cog(write_raster, tmp_path):
 @pytest.fixture
 def served(cog):
     content = cog.read_bytes()
-    sent = []
+    sent = Sent()
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_):
@@ -41,6 +53,10 @@ def served(cog):
             if self.path != "/cog.tif":
                 self.send_error(404)
                 return
+            if len(sent) >= sent.most:
+                sent.stalled.set()
+                sent.release.wait(20)
+                return
             first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
             begin, end = int(first), min(int(last or len(content) - 1), len(content) - 1)
             part = content[begin : end + 1]
@@ -54,6 +70,7 @@ def served(cog):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", sent, len(content)
+    sent.release.set()
     server.shutdown()
     server.server_close()
 
@@ -76,3 +93,19 @@ def test_a_dead_address_is_one_sentence(served):
         with pytest.raises(SceneError, match="cannot be opened as a raster") as error:
             open_scene(address)
         assert "\n" not in str(error.value)
+
+
+def test_ctrl_c_ends_a_run_that_waits_for_a_stalled_server(served, tmp_path):
+    url, sent, _ = served
+    sent.most = 8
+    command = [sys.executable, "-m", "geodetect", f"{url}/cog.tif", "-o", str(tmp_path / "out.gpkg")]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert sent.stalled.wait(30)
+    time.sleep(0.5)  # into the wait
+    interrupted = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=15)
+    assert running.returncode == 130
+    assert time.monotonic() - interrupted < 2
+    assert "Traceback" not in errors
+    assert not list(tmp_path.glob("*out*"))

@@ -54,6 +54,52 @@ def test_what_tells_valid_pixels(write_raster):
             assert scene.read(Window(0, 0, 50, 50)).is_empty
 
 
+def test_a_mask_band_counts_beside_alpha(write_raster):
+    mask = np.full((200, 300), True)
+    mask[:, :150] = False
+    alpha = np.full((1, 200, 300), 255, np.uint8)
+    alpha[0, :100] = 0
+    path = write_raster(np.concatenate([PIXELS, alpha]), photometric="RGB", alpha="yes", mask=mask)
+    with open_scene(path) as scene:
+        valid = scene.read(Window(0, 0, 200, 300)).valid
+    assert not valid[:, :150].any()
+    assert not valid[:100].any()
+    assert valid[100:, 150:].all()
+
+
+def test_a_scene_may_be_closed_while_another_thread_reads(write_raster):
+    import threading
+
+    scene = open_scene(write_raster(RNG.integers(0, 255, (3, 3000, 3000), dtype=np.uint8), compress="deflate"))
+    reading = threading.Thread(target=scene.read, args=(Window(0, 0, 3000, 3000),))
+    reading.start()
+    while not scene._handles:
+        pass
+    scene.close()
+    reading.join()
+
+
+def test_a_url_is_named_without_its_query():
+    name = open_scene.__globals__["Scene"].name.fget
+
+    class Named:
+        path = "https://host/folder/a.tif?sig=secret#part"
+
+    assert name(Named()) == "a.tif"
+
+
+@pytest.mark.parametrize("points", ["line", "same"])
+def test_control_points_that_span_no_area_are_refused(tmp_path, points):
+    path = tmp_path / "gcp.tif"
+    places = [(0, 0), (50, 50), (100, 100), (150, 150)] if points == "line" else [(5, 5)] * 4
+    with rasterio.open(path, "w", driver="GTiff", width=300, height=200, count=3, dtype="uint8") as file:
+        file.write(PIXELS)
+        gcps = [GroundControlPoint(row, col, 5e5 + col, 5e6 - row) for row, col in places]
+        file.gcps = gcps, rasterio.crs.CRS.from_epsg(32631)
+    with pytest.raises(SceneError, match="no area"):
+        open_scene(path)
+
+
 def test_a_dark_pixel_is_valid_where_only_one_band_equals_nodata(write_raster):
     pixels = PIXELS.copy()
     pixels[0] = 0
@@ -135,12 +181,14 @@ def broken(tmp_path, write_raster, kind):
         return path, "cannot be opened as a raster"
     if kind == "complex":
         return write_raster(PIXELS.astype(np.complex64)), "complex pixels"
+    if kind == "nan":
+        return write_raster(PIXELS, transform=Affine(np.nan, 0, 5, 0, np.nan, 5)), "control points of no area"
     if kind == "flat":
-        return write_raster(PIXELS, transform=Affine(0, 0, 5, 0, 0, 5)), "geotransform of no area"
+        return write_raster(PIXELS, transform=Affine(0, 0, 5, 0, 0, 5)), "control points of no area"
     return tmp_path, "folder|cannot be opened"
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "empty", "complex", "flat", "folder"])
+@pytest.mark.parametrize("kind", ["missing", "text", "empty", "complex", "flat", "nan", "folder"])
 def test_bad_input_is_one_sentence(tmp_path, write_raster, kind):
     path, message = broken(tmp_path, write_raster, kind)
     with pytest.raises(SceneError, match=message) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -10,45 +11,61 @@ import numpy as np
 
 from geodetect import registry
 from geodetect.batching import BUFFERS
+from geodetect.card import ModelCard
 from geodetect.config import ClassRules, DetectConfig
-from geodetect.engines import Engine, open_engine
+from geodetect.engines import Engine, open_engine, usable_cores
+from geodetect.networks.graphs import expected_shapes
 from geodetect.plan import Plan, make_plan
+from geodetect.progress import SILENT, Reporter
 from geodetect.scene import Scene, gdal_settings, open_scene
 
-_PROGRAM_BYTES = 350 << 20  # Python, GDAL and the libraries, before the network and its buffers
+# What the peaks of benchmarks/README.md are made of, to about a tenth.
+_PROGRAM = 180 << 20  # bytes: Python, GDAL, the libraries of the outputs and an engine
+_MINDSPORE = 370 << 20  # bytes that MindSpore takes more than other engines
+_COPIES = {"openvino": 3, "onnxruntime": 4, "mindspore": 2}  # of the parameters, while the network is made ready
+_CHANNELS = {"yolov3-tiny": 24, "yolov3": 44, "yolov4": 80}  # float32 values a canvas pixel that a network holds
 
 
-def forecast(scene: str | Path, config: DetectConfig) -> dict[str, Any]:
+def forecast(scene: str | Path, config: DetectConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     """Return what a run with these settings would do, field by field, ready to print.
 
-    The time is that of a batch of empty tiles run now, times the number of batches.
+    The time is that of a batch of empty tiles run now, times the number of batches. The scene is looked at first, then
+    the model is downloaded where it is not here.
+
+    Args:
+        scene, config: as of `detect`.
+        reporter: is told the progress of a download.
 
     Raises:
         InputError, EngineError: as `detect` would.
     """
-    package = registry.resolve(config.model, config.card)
-    rules = ClassRules.of(config, package.card)
-    opened = open_scene(scene, config.bands, package.card.input.bands, config.require_crs)
+    card = registry.card_of(config.model, config.card)
+    rules = ClassRules.of(config, card)
+    opened = open_scene(scene, config.bands, card.input.bands, config.require_crs)
     with opened, gdal_settings(opened, 64 << 20):
-        plan = make_plan(opened, package.card, config)
+        plan = make_plan(opened, card, config)
+        package = registry.resolve(
+            config.model, config.card, lambda done, total: reporter.progress("download", done, total or 0)
+        )
         options = config.engine, config.device, config.precision, config.batch_size, config.threads
         engine = open_engine(package, *options, canvas=plan.canvas)
+        batch = max(1, min(engine.batch_size, len(plan.windows)))
         try:
-            seconds = _seconds_per_tile(engine, plan.canvas)
+            seconds = _seconds_per_tile(engine, batch, plan.canvas)
         finally:
             engine.close()
         width, height = min(plan.tile[0], plan.region.width), min(plan.tile[1], plan.region.height)
-        asked = {name: s for name, s in zip(package.card.classes, rules.scores, strict=True) if s <= 1}
+        asked = {name: s for name, s in zip(card.classes, rules.scores, strict=True) if s <= 1}
         return _describe_scene(opened) | {
             "network_sees": _sees(plan),
             "stretch": _stretch(plan),
             "tiles": f"{len(plan.windows):,} of {width} x {height} px, overlapping by {plan.overlap[0]} x "
             f"{plan.overlap[1]} px, {plan.skipped:,} more skipped as empty or outside the area",
-            "model": f"{package.card.name} {package.card.version}, {package.card.network.family}",
+            "model": f"{card.name} {card.version}, {card.network.family}",
             "scores": ", ".join(f"{name} {score:g}" for name, score in asked.items()),
             "engine": f"{engine.name} on {engine.device}, {engine.precision}",
             "time": f"about {_duration(seconds * len(plan.windows))} ({1 / seconds:.1f} tiles/s)",
-            "memory": f"about {_memory(plan, engine) / 2**20:.0f} MB",
+            "memory": f"about {_memory(plan, card, engine, batch, config.threads or usable_cores()) / 2**20:.0f} MB",
             "notes": [*opened.notes, *plan.notes],
         }
 
@@ -81,18 +98,25 @@ def _stretch(plan: Plan) -> str:
     return "one for the whole scene: " + ", ".join(f"{low:.4g} to {high:.4g}" for low, high in ranges)
 
 
-def _seconds_per_tile(engine: Engine, canvas: int) -> float:
-    images = np.zeros((engine.batch_size, 3, canvas, canvas), np.float32)
+def _seconds_per_tile(engine: Engine, batch: int, canvas: int) -> float:
+    images = np.zeros((batch, 3, canvas, canvas), np.float32)
     engine.predict(images)  # the first run compiles or warms up
     started = time.perf_counter()
     engine.predict(images)
-    return max(time.perf_counter() - started, 1e-6) / engine.batch_size
+    return max(time.perf_counter() - started, 1e-6) / batch
 
 
-def _memory(plan: Plan, engine: Engine) -> float:
-    images = BUFFERS * engine.batch_size * 3 * plan.canvas**2 * 4
-    activations = 250 * plan.canvas**2 * 4 * 3  # bytes, seen with the largest of the networks
-    return _PROGRAM_BYTES + plan.cache_bytes + images + activations
+def _memory(plan: Plan, card: ModelCard, engine: Engine, batch: int, threads: int) -> float:
+    """Return the peak of a run's memory in bytes."""
+    pixels, family = plan.canvas**2, card.network.family
+    batches = min(BUFFERS, math.ceil(len(plan.windows) / batch))
+    buffers = batches * batch * 3 * pixels * 4
+    shapes = expected_shapes(family, len(card.classes))
+    parameters = _COPIES[engine.name] * 4 * sum(math.prod(shape) for shape in shapes.values())
+    at_once = min(batch, threads) if engine.name == "openvino" else batch
+    activations = at_once * _CHANNELS[family] * pixels * (2 if engine.precision == "bfloat16" else 4)
+    program = _PROGRAM + (_MINDSPORE if engine.name == "mindspore" else 0)
+    return program + plan.cache_bytes + buffers + parameters + activations
 
 
 def _duration(seconds: float) -> str:
