@@ -119,7 +119,7 @@ def test_the_demo_finds_most_of_what_it_drew(tmp_path):
     pytest.importorskip("openvino")
     result = CliRunner().invoke(cli, ["demo", "--folder", str(tmp_path), "--size", "1024"])
     assert result.exit_code == 0, result.output
-    assert re.search(r"\d+ objects drawn, \d+ detections in [\d.]+ s with yolov3-tiny \(\S+\):", result.output)
+    assert re.search(r"\d+ objects drawn, \d+ detections in [\d.]+ s with planes-ships-yolov3-tiny:", result.output)
     figures = json.loads(run(tmp_path / "detections.gpkg", tmp_path / "scene-truth.gpkg", "--json", "-").output)
     assert figures["classes"]["plane"]["recall"] >= 0.8
     assert figures["classes"]["plane"]["precision"] >= 0.8
