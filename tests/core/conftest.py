@@ -1,0 +1,35 @@
+"""A drawn scene and what is found in it."""
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from running import MODEL, SIDE
+
+import geodetect
+from geodetect.demo.scene import draw_scene
+from geodetect.pipeline import DetectResult
+
+
+@pytest.fixture(scope="session")
+def pixels() -> np.ndarray:
+    drawn, _ = draw_scene(SIDE, seed=3, gsd=0.5)
+    drawn = np.asarray(drawn)
+    return np.ascontiguousarray(drawn if drawn.shape[0] == 3 else np.moveaxis(drawn, -1, 0))
+
+
+@pytest.fixture
+def scene(write_raster, pixels):
+    return write_raster(pixels, tiled=True, compress="deflate")
+
+
+@pytest.fixture(scope="session")
+def reference(pixels, tmp_path_factory) -> DetectResult:
+    path = tmp_path_factory.mktemp("reference") / "scene.tif"
+    transform = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 3, "height": SIDE, "width": SIDE, "photometric": "RGB"}
+    with rasterio.open(path, "w", crs="EPSG:32631", transform=transform, **profile) as file:
+        file.write(pixels)
+    result = geodetect.detect(path, model=MODEL, precision="float32", score=0.3)
+    assert len(result.detections) >= 5
+    return result
