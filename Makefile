@@ -1,4 +1,6 @@
-PYTHON ?= python3
+# the first Python that is 3.10 to 3.12
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 RUN = .venv/bin/python -m
 # Debian keeps the module venv in a package of its own
 VENV = $(PYTHON) -m venv --clear $(1) || { [ "$$(id -u)" = 0 ] && apt-get install -y python3-venv && \
