@@ -97,9 +97,7 @@ class Scene:
     @property
     def name(self) -> str:
         """The file's name without its folder, or a URL's query, which may hold a key."""
-        if "://" in self.path:
-            return re.split("[?#]", self.path)[0].rstrip("/").rsplit("/", 1)[-1]
-        return Path(self.path).name
+        return scene_name(self.path)
 
     @property
     def channels(self) -> int:
@@ -257,6 +255,13 @@ def gdal_settings(scene: Scene | str, cache_bytes: int) -> Iterator[None]:
     path = scene if isinstance(scene, str) else scene.path
     with rasterio.Env(GDAL_CACHEMAX=cache_bytes, **(_REMOTE_SETTINGS if _is_remote(path) else {})):
         yield
+
+
+def scene_name(path: str) -> str:
+    """Return the file's name of a path, or of a URL without its query."""
+    if "://" in path:
+        return re.split("[?#]", path)[0].rstrip("/").rsplit("/", 1)[-1]
+    return Path(path).name
 
 
 def check_scene(path: str | Path) -> None:

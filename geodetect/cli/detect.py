@@ -16,6 +16,7 @@ from geodetect.files import check_writable
 from geodetect.pipeline import DetectResult
 from geodetect.pipeline import detect as run_detect
 from geodetect.progress import Reporter
+from geodetect.scene import scene_name
 
 
 @click.command()
@@ -82,8 +83,8 @@ def _jobs(
 ) -> list[tuple[str, Path]]:
     """Return (scene, output) pairs; raises OutputError before any work where an output would be lost."""
     many = len(scenes) > 1
-    if output and (many or output.endswith("/")) and not Path(output).exists():
-        if Path(output).suffix and not output.endswith("/"):
+    if output and (many or output.endswith("/")) and not Path(output).is_dir():
+        if many and not output.endswith("/") and (Path(output).exists() or Path(output).suffix):
             raise OutputError(f"the output {output} is one file, but there are many scenes; give a folder")
         try:
             Path(output).mkdir(parents=True)
@@ -91,7 +92,7 @@ def _jobs(
             raise OutputError(f"the folder {output} cannot be made ({error.strerror}); give another") from error
     jobs: dict[Path, str] = {}
     for scene in scenes:
-        target = _target(scene, output, ending, many)
+        target = _target(scene, output, ending)
         if target in jobs:
             raise OutputError(f"{jobs[target]} and {scene} would both be written to {target}; run them one by one")
         jobs[target] = scene
@@ -101,17 +102,11 @@ def _jobs(
     return [(scene, target) for target, scene in left.items()]
 
 
-def _target(scene: str, output: str | None, ending: str, many: bool) -> Path:
-    remote = "://" in scene
-    name = scene.rstrip("/").rsplit("/", 1)[-1].split("?")[0] if remote else Path(scene).name
-    default = f"{Path(name).stem}_detections{ending if ending.startswith('.') else '.' + ending}"
+def _target(scene: str, output: str | None, ending: str) -> Path:
+    name = f"{Path(scene_name(scene)).stem}_detections{ending if ending.startswith('.') else '.' + ending}"
     if output is None:
-        return Path(default) if remote else Path(scene).with_name(default)
-    if Path(output).is_dir():
-        return Path(output) / default
-    if many:
-        raise OutputError(f"the output {output} is one file, but there are many scenes; give a folder")
-    return Path(output)
+        return Path(name) if "://" in scene else Path(scene).with_name(name)
+    return Path(output) / name if Path(output).is_dir() else Path(output)
 
 
 def _tell(result: DetectResult, reporter: Reporter, progress: str) -> None:
