@@ -31,7 +31,7 @@ bench: .venv-full/ready  ## the figures of benchmarks/README.md
 
 .venv-full/ready: setup.cfg
 	$(call VENV,.venv-full)
-	$(FULL) pip install --quiet -e ".[mindspore,onnxruntime,dev]"
+	$(FULL) pip install --quiet -e ".[mindspore,onnxruntime,train,dev]"
 	touch $@
 
 clean:

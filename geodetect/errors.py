@@ -6,9 +6,11 @@
     │   ├── ModelError          the model package, its card or its weights
     │   ├── ConfigError         an option's value
     │   ├── AreaError           the area of interest
+    │   ├── LabelError          a label file or a set of training images
     │   └── OutputError         the place to write to
     ├── DownloadError           a file that could not be fetched            exit code 1
     ├── EngineError             the engine or device is not available       exit code 1
+    ├── TrainingError           a training run that cannot go on            exit code 1
     └── Cancelled               the user stopped the run                    exit code 130
 
 A message is one sentence that says what is wrong, where, and what to do.
@@ -43,6 +45,10 @@ class AreaError(InputError):
     """The area of interest cannot be read or misses the scene."""
 
 
+class LabelError(InputError):
+    """A label file is wrong, or labels and images do not fit together."""
+
+
 class OutputError(InputError):
     """The output cannot be written."""
 
@@ -53,6 +59,10 @@ class DownloadError(GeodetectError):
 
 class EngineError(GeodetectError):
     """The engine or the device is not available on this machine."""
+
+
+class TrainingError(GeodetectError):
+    """A training run, an export or an evaluation cannot go on."""
 
 
 class Cancelled(GeodetectError):  # noqa: N818 - it is no error, only handled like one

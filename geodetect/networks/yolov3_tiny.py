@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from geodetect.networks.layers import concat, conv_block, head_conv, upsample
+from geodetect.networks.layers import HalvingPool, concat, conv_block, head_conv, upsample
 from geodetect.networks.runtime import nn
 
 CONVOLUTIONS = (  # (inputs, outputs, kernel) of conv0 to conv10
@@ -32,7 +32,7 @@ class TinyBackbone(nn.Cell):
         super().__init__()
         for number, (inputs, outputs, kernel) in enumerate(CONVOLUTIONS):
             setattr(self, f"conv{number}", conv_block(inputs, outputs, kernel))
-        self.pool = nn.MaxPool2d(2, 2)
+        self.pool = HalvingPool()
         self.pool_same = nn.MaxPool2d(2, 1, pad_mode="same")
 
     def construct(self, x: Any) -> tuple[Any, Any]:

@@ -1,0 +1,1 @@
+"""One file a command; `geodetect` finds them by the entry points of setup.cfg."""

@@ -1,0 +1,1 @@
+"""From a dataset's folder to batches on the device."""

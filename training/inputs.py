@@ -1,0 +1,137 @@
+"""What a run works on, read and checked before the first step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geodetect.card import ModelCard
+from geodetect.engines import usable_cores
+from geodetect.errors import LabelError
+from geodetect.networks.graphs import expected_shapes
+from geodetect.progress import Reporter
+from training.card import make_card
+from training.config import TrainConfig
+from training.data.index import Index, read_index
+from training.parallel import Devices, barrier
+from training.run import run_card
+from training.state import LAST, Progress, check_resumable, load
+from training.targets import RULES, Targets
+from training.transfer import Parameters, combine, initial, open_backbone, open_pretrained
+
+if TYPE_CHECKING:
+    from training.data.loader import Loader
+
+_CACHE = 512 << 20  # bytes of decoded images that each device keeps
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a run starts with.
+
+    Attributes:
+        config: its settings.
+        folder: its folder on this machine.
+        index: training images.
+        validation: images to evaluate on, None where the run is not evaluated.
+        card: of the model.
+        parameters: of the network, by name.
+        optimiser: its state, empty for a new run.
+        progress: where the run stands.
+    """
+
+    config: TrainConfig
+    folder: Path
+    index: Index
+    validation: Index | None
+    card: ModelCard
+    parameters: Parameters
+    optimiser: Parameters
+    progress: Progress
+
+    def loader(self, devices: Devices) -> Loader:
+        """Return what makes this device's batches."""
+        from training.data.loader import Loader, LoaderSettings
+
+        config = self.config
+        smooth = config.label_smooth_factor if config.label_smooth else 0.0
+        rule, classes = RULES[config.network], len(self.card.classes)
+        targets = Targets(self.card.heads, classes, rule, config.max_box, label_smooth=smooth)
+        settings = LoaderSettings(
+            batch_size=config.per_batch_size,
+            sizes=config.sizes,
+            augment=config.augment,
+            input=self.card.input,
+            resize_rate=config.resize_rate,
+            seed=config.seed,
+            rank=devices.rank,
+            devices=devices.size,
+            workers=config.workers or max(1, usable_cores() // devices.size),
+            cache_bytes=_CACHE,
+        )
+        return Loader(self.index, settings, targets)
+
+
+def read_inputs(config: TrainConfig, folder: Path, devices: Devices, reporter: Reporter) -> Inputs:
+    """Return what the settings name, read and checked.
+
+    Raises:
+        LabelError: the data set is wrong.
+        ModelError: the weights to start from, or the checkpoint to resume from, are wrong.
+    """
+    from training.storage import fetch
+
+    root = fetch(config.data_dir, reporter=reporter)
+    if config.resume or config.resume_ckpt:
+        return _resumed(config, folder, root, reporter)
+    index = read_index(root, "train", config.labels or None, keep_empty=config.keep_empty)
+    _tell(index, reporter)
+    if not devices.is_master:
+        barrier(devices)  # the first one downloads what is to be downloaded
+    pretrained, backbone = open_pretrained(config, reporter), open_backbone(config, reporter)
+    if devices.is_master:
+        barrier(devices)
+    card = make_card(config, index, pretrained.card if pretrained else None, folder)
+    parameters = initial(expected_shapes(config.network, len(card.classes)), config.seed)
+    for given in (pretrained, backbone):
+        if given is not None:
+            parameters, note = combine(parameters, given, card.classes, not config.filter_weight)
+            reporter.note(note)
+    progress = Progress(seed=config.seed, settings=config.fixed)
+    return Inputs(config, folder, index, _validation(config, root, card, reporter), card, parameters, {}, progress)
+
+
+def _resumed(config: TrainConfig, folder: Path, root: Path, reporter: Reporter) -> Inputs:
+    """Return what a run goes on with; its classes and its card are those that it began with."""
+    from training.storage import fetch
+
+    path = fetch(config.resume_ckpt, reporter=reporter) if config.resume_ckpt else folder / LAST
+    parameters, optimiser, progress = load(path)
+    check_resumable(progress, config.fixed, path)
+    card = run_card(folder if (folder / "model.yaml").is_file() else path.parent)
+    index = read_index(root, "train", card.classes, keep_empty=config.keep_empty)
+    reporter.note(f"Going on from {path}, step {progress.total}, epoch {progress.epoch + 1} of {config.max_epoch}")
+    return Inputs(
+        config, folder, index, _validation(config, root, card, reporter), card, parameters, optimiser, progress
+    )
+
+
+def _validation(config: TrainConfig, root: Path, card: ModelCard, reporter: Reporter) -> Index | None:
+    """Return the val split, None where it is not asked for or the data set has none."""
+    if not config.run_eval:
+        return None
+    if not any((root / "annotations").glob("*val*.json")):
+        reporter.note(f"{root} has no val split, so the run is not evaluated and no best.ckpt is kept")
+        return None
+    index = read_index(root, "val", card.classes)
+    if not (~index.ignored).any():
+        raise LabelError(f"the val split of {root} holds no object; label some, or give --run-eval false")
+    return index
+
+
+def _tell(index: Index, reporter: Reporter) -> None:
+    for note in index.notes:
+        reporter.note(f"train: {note}")
+    objects = int((~index.ignored).sum())
+    reporter.note(f"{len(index):,} images with {objects:,} objects of {len(index.classes)} classes to learn from")

@@ -1,0 +1,40 @@
+"""A profile of a few steps, by MindSpore's profiler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_FIRST, _STEPS = 3, 5  # the first steps compile, and are of no interest
+
+
+class Profiler:
+    """Profiles steps 3 to 7 of what it is told of, into a folder; MindStudio Insight or chrome://tracing shows them."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Profile into a folder; None: do nothing."""
+        self._folder, self._seen = folder, 0
+        self._profile: Any = None
+
+    def step(self) -> None:
+        """Receive that a step begins."""
+        self._seen += 1
+        if self._folder is None:
+            return
+        if self._seen == _FIRST:
+            from mindspore import profiler
+
+            self._folder.mkdir(parents=True, exist_ok=True)
+            ready = profiler.tensorboard_trace_handler(str(self._folder))
+            self._profile = profiler.profile(start_profile=False, on_trace_ready=ready)
+            self._profile.start()
+        elif self._profile is not None:
+            self._profile.step()
+            if self._seen == _FIRST + _STEPS:
+                self.stop()
+
+    def stop(self) -> None:
+        """Write what there is."""
+        if self._profile is not None:
+            self._profile.stop()
+            self._profile = None

@@ -1,0 +1,74 @@
+"""A network in training, with its optimiser; what of it goes into a checkpoint and comes out again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from geodetect.networks import build
+from geodetect.networks.runtime import mindspore
+from training.inputs import Inputs
+from training.losses import make_loss
+from training.optimiser import load_optimiser_state, make_optimiser, optimiser_state
+from training.parallel import Devices, broadcast, make_reducer
+from training.state import Progress, save
+from training.step import TrainStep
+from training.transfer import BACKBONE
+
+
+class Trainer:
+    """Makes steps.
+
+    Attributes:
+        network: being trained.
+        rates: learning rate of each step of the run.
+        terms: names of the loss's terms.
+    """
+
+    def __init__(self, inputs: Inputs, devices: Devices, steps: int) -> None:
+        """Make the network with the inputs' parameters, the same on all devices; `steps` is an epoch's number."""
+        config, card = inputs.config, inputs.card
+        self.config, self._devices = config, devices
+        self.network = build(card.network.family, len(card.classes), card.network.variant)
+        for item in self.network.get_parameters():
+            item.set_data(mindspore.Tensor(inputs.parameters[item.name]))
+        broadcast(self.network, devices)
+        if config.sync_norm and devices.size > 1:
+            from training.sync_norm import use_sync_norm
+
+            use_sync_norm(self.network)
+        self._loss = make_loss(config.network, card.heads, len(card.classes), config.ignore_threshold)
+        self.terms: tuple[str, ...] = self._loss.terms
+        self.rates = config.schedule.rates(steps)
+        self._state = inputs.optimiser
+        self._optimiser: Any = None
+        self._step: Any = None
+        self._frozen: bool | None = None
+
+    def begin(self, epoch: int) -> None:
+        """Get ready for an epoch, counted from 0: the first ones may leave the backbone as it is."""
+        frozen = epoch < self.config.freeze_epochs
+        if frozen == self._frozen:
+            self._step.set_train()
+            return
+        if self._optimiser is not None:
+            self._state = optimiser_state(self._optimiser)
+        for item in self.network.get_parameters():
+            statistics = item.name.endswith((".moving_mean", ".moving_variance"))
+            item.requires_grad = not statistics and not (frozen and item.name.startswith(BACKBONE))
+        parameters = self.network.trainable_params()
+        self._optimiser = make_optimiser(parameters, self.rates, self.config.momentum, self.config.weight_decay)
+        load_optimiser_state(self._optimiser, self._state)
+        reducer = make_reducer(self._optimiser.parameters, self._devices)
+        self._step = TrainStep(self.network, self._loss, self._optimiser, reducer, self.config.loss_scale)
+        self._frozen = frozen
+
+    def step(self, batch: tuple[Any, ...]) -> tuple[float, ...]:
+        """Make one step and return loss, terms and gradient norm, of before the update."""
+        loss, terms, norm = self._step(*batch)
+        return (float(loss.asnumpy()), *map(float, terms.asnumpy()), float(norm.asnumpy()))
+
+    def save(self, path: Path, at: Progress) -> None:
+        """Write a checkpoint."""
+        state = optimiser_state(self._optimiser) if self._optimiser is not None else self._state
+        save(path, {item.name: item.asnumpy() for item in self.network.get_parameters()}, state, at)
