@@ -23,7 +23,7 @@ from training.scoring import score
 
 WAYS = {
     "ONNX Runtime, convolutions but the heads'": Int8Settings(),
-    "... and seven-bit weights": Int8Settings(reduce_range=True),
+    "... with eight-bit weights": Int8Settings(reduce_range=False),
     "... and the heads": Int8Settings(heads=True),
     "ONNX Runtime, all but the heads": Int8Settings(operators=()),
     "NNCF, symmetric, all but the heads": "performance",

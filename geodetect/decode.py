@@ -16,7 +16,7 @@ from geodetect.errors import ModelError
 from geodetect.letterbox import Letterbox
 from geodetect.window import Window
 
-_LARGEST_EXPONENT = 20.0  # exp(20) px is beyond any canvas; keeps wild weights from overflowing
+LARGEST_EXPONENT = 20.0  # exp(20) px is beyond any canvas; keeps wild weights from overflowing
 
 
 def predictions(heads: Sequence[np.ndarray], spec: Heads) -> np.ndarray:
@@ -99,7 +99,7 @@ def _activate(values: np.ndarray, spec: Heads, level: int, anchor, row, column) 
     out = np.empty_like(values, dtype=np.float32)
     cells = np.stack([column, row], axis=1)
     out[:, 0:2] = (scale * _sigmoid(values[:, 0:2]) - (scale - 1) / 2 + cells) * stride
-    out[:, 2:4] = np.exp(np.minimum(values[:, 2:4], _LARGEST_EXPONENT)) * sizes
+    out[:, 2:4] = np.exp(np.minimum(values[:, 2:4], LARGEST_EXPONENT)) * sizes
     out[:, 4:] = _sigmoid(values[:, 4:])
     return out
 

@@ -62,7 +62,7 @@ class TrainConfig:
 
     max_epoch: int = setting("Training", 30, "Epochs of the run.", least=1, most=100_000)
     per_batch_size: int = setting("Training", 8, "Images a step on each device.", least=1, most=4096)
-    lr: float = setting("Training", 5e-4, "Base learning rate.", above=0)
+    lr: float = setting("Training", 1e-4, "Base learning rate.", above=0)
     lr_scheduler: str = setting("Training", "cosine_annealing", "How the learning rate falls.", choices=SCHEDULERS)
     lr_epochs: tuple[float, ...] = setting("Training", (220.0, 250.0), "exponential: epochs when it falls.", least=0)
     lr_gamma: float = setting("Training", 0.1, "exponential: factor by which it falls.", above=0, most=1)

@@ -15,7 +15,7 @@ import numpy as np
 from geodetect.card import FAMILIES, ModelCard
 from geodetect.errors import ConfigError, ModelError, OutputError
 from geodetect.files import check_writable, replacing
-from geodetect.networks.darknet import convolutions, read_darknet
+from geodetect.networks.darknet import convolutions, read_darknet, read_values
 from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import write_safetensors
 from geodetect.package import ModelPackage, read_card
@@ -76,7 +76,7 @@ def recognise(file: str | Path, family: str | None = None) -> DarknetFile:
     file = Path(file)
     if family not in (None, *FAMILIES):
         raise ConfigError(f"family is {family!r}, give one of {', '.join(FAMILIES)}")
-    values = _values(file)
+    values = read_values(file).size
     fitting = [found for name in ([family] if family else FAMILIES) if (found := _fit(name, values))]
     if not fitting:
         if family:  # says where the file ends
@@ -164,13 +164,6 @@ def _write_checkpoint(path: Path, parameters: Mapping[str, np.ndarray], dtype: s
         except RuntimeError as error:
             raise OutputError(f"the output {path} could not be written ({str(error).splitlines()[0]})") from error
         temporary.chmod(0o644)  # MindSpore writes files that nobody may change
-
-
-def _values(file: Path) -> int:
-    """Return how many float32 a Darknet file holds."""
-    from geodetect.networks.darknet import _values as values
-
-    return int(values(file).size)
 
 
 def _fit(family: str, values: int) -> DarknetFile | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geodetect.card import Heads, ModelCard
+from geodetect.decode import LARGEST_EXPONENT
 from geodetect.files import replacing
 from geodetect.networks.graphs import IMAGES, to_onnx
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import onnx
 
 PREDICTIONS = "predictions"  # the output's name
-LARGEST_EXPONENT = 20.0  # as `geodetect.decode` has it
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from geodetect.card import ModelCard
+from geodetect.decode import LARGEST_EXPONENT
 from geodetect.networks.runtime import mindspore, nn, ops
-from training.detector import LARGEST_EXPONENT, Level, levels
+from training.detector import Level, levels
 
 
 class DetectorCell(nn.Cell):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,6 +125,7 @@ def _validation(config: TrainConfig, root: Path, card: ModelCard, reporter: Repo
     if not any((root / "annotations").glob("*val*.json")):
         reporter.note(f"{root} has no val split, so the run is not evaluated and no best.ckpt is kept")
         return None
+    importlib.import_module("training.scoring")  # what it needs and is not installed should be told now
     index = read_index(root, "val", card.classes)
     if not (~index.ignored).any():
         raise LabelError(f"the val split of {root} holds no object; label some, or give --run-eval false")

@@ -1,8 +1,8 @@
 """A network as an INT8 ONNX file that OpenVINO and ONNX Runtime both run fast.
 
 Convolutions alone are quantised, with a scale for each output channel; activations, pooling and upsampling cost little
-and stay as they are, and the convolutions that give the raw heads keep float32: eight bits would take 2 points of AP
-from them. `benchmarks/bench_quantize.py` compares this with NNCF and with other choices.
+and stay as they are, and the convolutions that give the raw heads keep float32: eight bits there take up to
+2 points of AP. `benchmarks/bench_quantize.py` compares this with NNCF and with other choices.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Int8Settings:
 
     operators: tuple[str, ...] = ("Conv",)  # empty: all that can be
     heads: bool = False  # the heads' convolutions too
-    reduce_range: bool = False  # weights of seven bits
+    reduce_range: bool = True  # weights of seven bits: with eight, sums overflow on CPUs without VNNI
     calibration: str = "MinMax"  # how the range of an activation is found
 
 

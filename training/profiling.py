@@ -26,7 +26,8 @@ class Profiler:
 
             self._folder.mkdir(parents=True, exist_ok=True)
             ready = profiler.tensorboard_trace_handler(str(self._folder))
-            self._profile = profiler.profile(start_profile=False, on_trace_ready=ready)
+            plan = profiler.schedule(wait=0, warmup=0, active=_STEPS, repeat=1, skip_first=0)
+            self._profile = profiler.profile(start_profile=False, schedule=plan, on_trace_ready=ready)
             self._profile.start()
         elif self._profile is not None:
             self._profile.step()

@@ -12,7 +12,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from geodetect.progress import Reporter
 
-STAGES = {"download": "Downloading", "detect": "Detecting", "merge": "Merging", "write": "Writing"}
+STAGES = {
+    "download": "Downloading",
+    "detect": "Detecting",
+    "merge": "Merging",
+    "write": "Writing",
+    "look": "Looking",
+    "prepare": "Cutting",
+}
+COUNTED = {"detect": "tiles", "look": "images", "prepare": "tiles"}  # stages that take their time, and what they count
 
 
 class BarReporter(Reporter, AbstractContextManager):
@@ -42,13 +50,13 @@ class BarReporter(Reporter, AbstractContextManager):
         detail = f"{found:,} found"
         if stage == "download":
             detail = f"{done / 1e6:,.0f}/{total / 1e6:,.0f} MB"
-        elif stage == "detect":
+        elif stage in COUNTED:
             if done == 0:
                 self._started = time.perf_counter()
             speed = done / max(time.perf_counter() - self._started, 1e-3)
-            detail = f"{done:,}/{total:,} tiles  {speed:,.1f}/s  {found:,} found"
+            detail = f"{done:,}/{total:,} {COUNTED[stage]}  {speed:,.1f}/s  {found:,} found"
         self._bar.update(self._task, description=STAGES.get(stage, stage), detail=detail)
-        if stage in ("download", "detect"):
+        if stage == "download" or stage in COUNTED:
             self._bar.update(self._task, completed=done, total=total or None)
 
     def note(self, message: str) -> None:

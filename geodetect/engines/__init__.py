@@ -23,7 +23,7 @@ class Engine(Protocol):
         name: key of `ENGINES`.
         version: of the library that runs the network.
         device: what it runs on, for people: "CPU (2 threads)".
-        precision: "float32" or "bfloat16".
+        precision: "float32", "bfloat16", or "int8" for an ONNX file with quantised convolutions.
         batch_size: B, the most canvases that `predict` takes at once.
     """
 
@@ -152,6 +152,13 @@ def check_onnx(path: Path) -> None:
         graphs = []
     if len(graphs) != 1:
         raise ModelError(f"{path} is no ONNX file or is damaged; export or install the model again")
+
+
+def is_quantised(path: Path) -> bool:
+    """Return whether an ONNX file, checked by `check_onnx`, holds quantised operators."""
+    (graph,) = raw(memoryview(path.read_bytes()), 7)  # ModelProto.graph
+    nodes = raw(graph, 1)  # GraphProto.node
+    return any(bytes(kind) == b"DequantizeLinear" for node in nodes for kind in raw(node, 4))  # NodeProto.op_type
 
 
 def _choose(device: str, package: ModelPackage) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from geodetect.engines import check_onnx, explained, padded, usable_cores
+from geodetect.engines import check_onnx, explained, is_quantised, padded, usable_cores
 from geodetect.errors import EngineError, ModelError
 from geodetect.networks import graphs
 from geodetect.package import ModelPackage
@@ -16,7 +16,6 @@ class OnnxRuntimeEngine:
     """Runs a package's network with ONNX Runtime. See `Engine`."""
 
     name = "onnxruntime"
-    precision = "float32"
 
     def __init__(
         self,
@@ -41,6 +40,8 @@ class OnnxRuntimeEngine:
         if on_gpu and self._session.get_providers()[0] != "CUDAExecutionProvider":
             raise EngineError("the CUDA device could not be started; see ONNX Runtime's log, or give --device cpu")
         self.device = "CUDA" if on_gpu else f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+        quantised = package.onnx_path is not None and is_quantised(package.onnx_path)
+        self.precision = "int8" if quantised else "float32"
         fixed = self._fixed_batch()
         # On CPUs a batch is no faster than its images one by one, and only takes memory.
         self.batch_size = fixed or batch_size or (8 if on_gpu else 1)

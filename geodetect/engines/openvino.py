@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geodetect.engines import check_onnx, cpu_batch_size, explained, usable_cores
+from geodetect.engines import check_onnx, cpu_batch_size, explained, is_quantised, usable_cores
 from geodetect.errors import EngineError
 from geodetect.networks import graphs
 from geodetect.package import ModelPackage
@@ -48,6 +48,8 @@ class OpenVinoEngine:
         }
         try:
             compiled = core.compile_model(_model(core, package), "CPU", options)
+            if package.onnx_path is not None and is_quantised(package.onnx_path):
+                self.precision = "int8"  # of the convolutions; the rest is as asked for
             self._queue: Any = openvino.AsyncInferQueue(compiled, threads)
         except (RuntimeError, MemoryError) as error:
             raise explained(error, "OpenVINO", package) from error

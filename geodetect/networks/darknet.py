@@ -34,7 +34,7 @@ def read_darknet(path: str | Path, family: str, shapes: Mapping[str, tuple[int, 
     Raises:
         ModelError: the file is no Darknet file, or its length fits no border between convolutions.
     """
-    values = _values(Path(path))
+    values = read_values(Path(path))
     parameters: dict[str, np.ndarray] = {}
     at = 0
     for prefix in convolutions(family):
@@ -107,7 +107,8 @@ def _residuals(layer: str, blocks: int) -> Iterator[str]:
     return (f"{layer}.{block}.conv{part}" for block in range(blocks) for part in (1, 2))
 
 
-def _values(path: Path) -> np.ndarray:
+def read_values(path: Path) -> np.ndarray:
+    """Return the float32 values of a Darknet file without its header; raises ModelError where it is none."""
     try:
         blob = path.read_bytes()
     except OSError as error:

@@ -88,7 +88,11 @@ class HeadBlock(nn.Cell):
     def construct(self, x: Any) -> tuple[Any, Any]:
         """Return the branch to the next level, (B, width, H, W), and the head's raw predictions."""
         branch = self.branch(x)
-        return branch, self.conv6(self.conv5(branch))
+        return branch, self.head(branch)
+
+    def head(self, branch: Any) -> Any:
+        """Return the raw predictions that belong to a branch."""
+        return self.conv6(self.conv5(branch))
 
     def branch(self, x: Any) -> Any:
         """Return the fifth convolution's output, (B, width, H, W)."""

@@ -55,8 +55,8 @@ class FeatureMap(nn.Cell):
         c3, c4, c5 = self.backbone(x)
         p5, big = self.backblock0(c5)
         p4, medium = self.backblock1(concat(upsample(self.conv1(p5)), c4))
-        _, small = self.backblock2(concat(upsample(self.conv2(p4)), c3))
-        return big, medium, small
+        p3 = self.backblock2.branch(concat(upsample(self.conv2(p4)), c3))
+        return big, medium, self.backblock2.head(p3)
 
 
 class YOLOv3(nn.Cell):

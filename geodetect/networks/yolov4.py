@@ -84,8 +84,8 @@ class FeatureMap(nn.Cell):
         p4 = self.backblock0.branch(concat(upsample(self.conv7(p5)), self.conv8(c4)))
         n3, small = self.backblock1(concat(upsample(self.conv9(p4)), self.conv10(c3)))
         n4, medium = self.backblock2(concat(self.conv11(n3), p4))
-        _, big = self.backblock3(concat(self.conv12(n4), p5))
-        return big, medium, small
+        n5 = self.backblock3.branch(concat(self.conv12(n4), p5))
+        return self.backblock3.head(n5), medium, small
 
 
 class YOLOv4(nn.Cell):

@@ -84,7 +84,7 @@ def test_a_cut_off_file_is_refused(tmp_path):
 
 def test_other_settings_are_refused_by_name(tmp_path):
     check_resumable(at(), TrainConfig(log_interval=3, data_dir="elsewhere", resume=True).fixed, tmp_path)
-    with pytest.raises(ModelError, match=r"lr 0\.0005, now it is 0\.001"):
+    with pytest.raises(ModelError, match=r"lr 0\.0001, now it is 0\.001"):
         check_resumable(at(), TrainConfig(lr=0.001).fixed, tmp_path)
 
 
