@@ -101,10 +101,9 @@ def main() -> None:
     scores = json.loads((out / "scores" / "scores.json").read_text("utf-8"))
     table = Table("step", *(f"{name}, s" for name in seconds), "loss, first and last", "images/s", "AP50", box=None)
     speeds = sorted(float(row["images_per_s"]) for row in rows[1:])
-    table.add_row(
-        "", *(f"{value:.0f}" for value in seconds.values()), f"{float(rows[0]['loss']):.1f} {float(rows[-1]['loss']):.1f}",
-        f"{speeds[len(speeds) // 2]:.1f}", f"{scores['AP50']:.3f}",
-    )  # fmt: skip
+    losses = f"{float(rows[0]['loss']):.1f} {float(rows[-1]['loss']):.1f}"
+    times = (f"{value:.0f}" for value in seconds.values())
+    table.add_row("", *times, losses, f"{speeds[len(speeds) // 2]:.1f}", f"{scores['AP50']:.3f}")
     Console().print(table)
     print(f"all of it is in {out}")
 

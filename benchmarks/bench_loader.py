@@ -59,7 +59,7 @@ def draw_tiles(root: Path, count: int, side: int = 600) -> Path:
 def make_loader(data: Path, card: ModelCard, size: int, batch: int, way: tuple[int, bool, float, bool]):
     """Return the loader of one way."""
     from training.data.loader import Loader, LoaderSettings
-    from training.targets import RULES, Targets
+    from training.losses.targets import RULES, Targets
 
     workers, processes, mosaic, cached = way
     index = read_index(data, "train")
@@ -85,8 +85,8 @@ def step(data: Path, card: ModelCard, size: int, batch: int, fed: bool, count: i
     from geodetect import networks
     from geodetect.networks.runtime import mindspore
     from training.losses import make_loss
-    from training.optimiser import make_optimiser
-    from training.step import TrainStep
+    from training.run.optimiser import make_optimiser
+    from training.run.step import TrainStep
 
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
     loader = make_loader(data, card, size, batch, WAYS["1 thread"])

@@ -35,21 +35,21 @@ def made_batch(targets, batch: int, size: int, seed: int) -> list[np.ndarray]:
 
 def steps(batch: int, size: int, count: int, ways: str) -> None:
     """Time steps in this process, one of several or alone, and report (its first one)."""
-    from training import parallel
+    from training.devices import parallel
 
     devices = parallel.start(parallel.is_worker(), "cpu")
     from geodetect.networks import build
     from geodetect.networks.runtime import mindspore
     from training.losses import make_loss
-    from training.optimiser import make_optimiser
-    from training.step import TrainStep
-    from training.targets import RULES, Targets
+    from training.losses.targets import RULES, Targets
+    from training.run.optimiser import make_optimiser
+    from training.run.step import TrainStep
 
     card = registry.built_in_card("planes-ships-yolov3-tiny")
     network = build(CARD, len(card.classes))
     parallel.broadcast(network, devices)
     if ways == "sync":
-        from training.sync_norm import use_sync_norm
+        from training.devices.sync_norm import use_sync_norm
 
         use_sync_norm(network)
     targets = Targets(card.heads, len(card.classes), RULES[CARD], max_boxes=90)
@@ -76,8 +76,8 @@ def run(devices: int, words: list[str]) -> Cost:
         from benchmarks.measure import own_process
 
         return own_process("bench_parallel", "--only", *words)
-    from training.launch import Job
-    from training.launch import run as run_job
+    from training.devices.launch import Job
+    from training.devices.launch import run as run_job
 
     with tempfile.TemporaryDirectory() as folder:
         job = Job(devices, ("-m", "benchmarks.bench_parallel", "--only", *words), Path(folder), bind_cpu=True)

@@ -14,10 +14,10 @@ import onnx
 from benchmarks.measure import MODEL, ROOT, Cost, in_turn, show, timed
 from geodetect import engines, registry
 from geodetect.networks.graphs import IMAGES
-from training.agreement import as_package
 from training.data.canvas import read_canvas
 from training.data.index import Index, read_index
-from training.int8 import Int8Settings, float_graph, write_int8
+from training.packaging.agreement import as_package
+from training.packaging.int8 import Int8Settings, float_graph, write_int8
 from training.prepare import PrepareSettings, prepare
 from training.scoring import score
 

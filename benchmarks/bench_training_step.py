@@ -34,7 +34,7 @@ def made_labels(size: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def made_targets(family: str, heads: Heads, batch: int, size: int) -> list[np.ndarray]:
     """Return the targets of a batch."""
-    from training.targets import RULES, Targets
+    from training.losses.targets import RULES, Targets
 
     make = Targets(heads, CLASSES, RULES[family], MAX_BOXES)
     images = [make(*made_labels(size, number)) for number in range(batch)]
@@ -68,8 +68,8 @@ def measured(family: str, batch: int, size: int, repeats: int) -> None:
     from geodetect.networks import build
     from geodetect.networks.runtime import mindspore
     from training.losses import make_loss
-    from training.optimiser import make_optimiser
-    from training.step import TrainStep
+    from training.run.optimiser import make_optimiser
+    from training.run.step import TrainStep
 
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
     mindspore.set_seed(1)

@@ -153,10 +153,11 @@ def convert_weights(file: str | Path, card: ModelCard, folder: str | Path, dtype
         file: .safetensors, .npz or .ckpt, or Darknet's .weights, whose order of parameters the card's network tells.
         card: what the file is.
         folder: where to write.
-        dtype: "float32" or "float16".
+        dtype: "float32", or "float16" for all that it can hold.
 
     Raises:
-        ModelError: the file cannot be read, or holds values that `dtype` cannot.
+        ModelError: the file cannot be read.
+        ValueError: another type.
     """
     file, weights, network = Path(file), Path(folder) / "weights.safetensors", card.network
     if file.suffix != ".weights":
@@ -168,10 +169,7 @@ def convert_weights(file: str | Path, card: ModelCard, folder: str | Path, dtype
             f"{file} is a Darknet file and the card of {card.name} has network.variant {network.variant}; "
             f"give a card with network: {{family: {network.family}, variant: darknet}}"
         )
-    try:
-        write_safetensors(weights, parameters, dtype)
-    except ValueError as error:
-        raise ModelError(f"{file} cannot be stored as {dtype}: {error}") from error
+    write_safetensors(weights, parameters, dtype)
     return weights
 
 

@@ -9,8 +9,8 @@ from geodetect.card import ModelCard
 from geodetect.errors import DownloadError, ModelError
 from geodetect.package import CARD, ModelPackage, read_card
 from geodetect.progress import SILENT, Reporter
-from training.remote import is_remote
 from training.storage import fetch
+from training.storage.addresses import is_remote
 
 CHECKPOINTS = ("best.ckpt", "last.ckpt")  # of a run's folder, the first that is there
 

@@ -48,32 +48,34 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
 def write_safetensors(path: str | Path, arrays: Mapping[str, np.ndarray], dtype: Any = np.float32) -> None:
     """Write the arrays as float32 or float16; the file appears whole or not at all.
 
+    An array with values beyond float16, as running variances can be after little training, stays float32.
+
     Raises:
-        ValueError: another type, or a value that float16 cannot hold.
+        ValueError: another type.
     """
     dtype = np.dtype(dtype).newbyteorder("<")
     if dtype not in _WRITTEN:
         raise ValueError(f"safetensors are written as float32 or float16, not {dtype}")
     header: dict[str, Any] = {"__metadata__": {"format": "mindspore"}}
     begin = 0
+    types = {name: _narrowest(array, dtype) for name, array in arrays.items()}
     for name, array in arrays.items():
-        end = begin + array.size * dtype.itemsize
-        header[name] = {"dtype": _WRITTEN[dtype], "shape": list(array.shape), "data_offsets": [begin, end]}
+        end = begin + array.size * types[name].itemsize
+        header[name] = {"dtype": _WRITTEN[types[name]], "shape": list(array.shape), "data_offsets": [begin, end]}
         begin = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # data starts at a multiple of 8
     with replacing(Path(path)) as temporary, open(temporary, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name, array in arrays.items():
-            file.write(_narrow(name, array, dtype).tobytes())
+            file.write(np.asarray(array).astype(types[name]).tobytes())
 
 
-def _narrow(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _narrowest(array: np.ndarray, dtype: np.dtype) -> np.dtype:
+    """Return `dtype`, or float32 where it would turn a finite value into an infinite one."""
     with np.errstate(over="ignore"):
         narrow = np.asarray(array).astype(dtype)
-    if not np.array_equal(np.isfinite(narrow), np.isfinite(array)):
-        raise ValueError(f"{name} has values up to {np.abs(array).max():g}, too large for float16")
-    return narrow
+    return dtype if np.array_equal(np.isfinite(narrow), np.isfinite(array)) else np.dtype("<f4")
 
 
 def _header(blob: np.ndarray, path: str | Path) -> tuple[dict[str, Any], np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from geodetect.card import STRIDES, Heads
-from training.targets import RULES, Targets
+from training.losses.targets import RULES, Targets
 
 SCALE_XY = {"yolov3": (1.0, 1.0, 1.0), "yolov4": (1.05, 1.1, 1.2), "yolov3-tiny": (1.1, 1.2)}
 ANCHORS = {

@@ -7,11 +7,11 @@ import numpy as np
 
 from geodetect.networks.layers import conv_block, head_conv
 from geodetect.networks.runtime import mindspore, nn
-from training import parallel
-from training.optimiser import make_optimiser
-from training.parallel import Devices
-from training.step import TrainStep
-from training.sync_norm import SyncBatchNorm, use_sync_norm
+from training.devices import parallel
+from training.devices.parallel import Devices
+from training.devices.sync_norm import SyncBatchNorm, use_sync_norm
+from training.run.optimiser import make_optimiser
+from training.run.step import TrainStep
 
 STEPS, BATCH = 4, 4  # images of a step, on all devices together
 

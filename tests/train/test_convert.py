@@ -13,8 +13,8 @@ from geodetect.networks import graphs
 from geodetect.networks.darknet import convolutions
 from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import read_parameters
-from training.convert import ConvertSettings, convert, recognise
-from training.darknet_cards import COCO
+from training.packaging.convert import ConvertSettings, convert, recognise
+from training.packaging.darknet_cards import COCO
 
 HEADER = struct.pack("<iiiQ", 0, 2, 0, 0)
 # complete files that their authors publish, and the usual cuts: bytes, convolutions

@@ -25,7 +25,7 @@ from training.data.augment import Augment
 from training.data.examples import ExampleMaker
 from training.data.index import read_index
 from training.data.loader import Loader, LoaderSettings
-from training.targets import Targets
+from training.losses.targets import Targets
 
 COUNT = 11
 TINY = Heads((((81, 82), (135, 169), (344, 319)), ((10, 14), (23, 27), (37, 58))), (32, 16), (1.1, 1.2))

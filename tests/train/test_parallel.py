@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from geodetect.errors import Cancelled, InputError, TrainingError
-from training.collectives import groups
-from training.launch import Job, _Echo, _lives, run
-from training.parallel import Devices, average, barrier, make_reducer, start
+from training.devices.collectives import groups
+from training.devices.launch import Job, _Echo, _lives, run
+from training.devices.parallel import Devices, average, barrier, make_reducer, start
 
 WORKER = Path(__file__).with_name("parallel_worker.py")
 

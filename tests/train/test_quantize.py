@@ -19,9 +19,9 @@ from geodetect.package import open_package, write_package
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
-from training import quantize as module  # noqa: E402
-from training.int8 import float_graph, fold_normalisation, write_int8  # noqa: E402
-from training.quantize import QuantizeSettings, quantize  # noqa: E402
+from training.packaging import quantize as module  # noqa: E402
+from training.packaging.int8 import float_graph, fold_normalisation, write_int8  # noqa: E402
+from training.packaging.quantize import QuantizeSettings, quantize  # noqa: E402
 
 SIDE, TILE = 768, 256
 SMALL = QuantizeSettings(images=6, size=TILE, max_loss=8)  # nine tiles tell AP to a few points only

@@ -14,10 +14,9 @@ from moto.server import ThreadedMotoServer
 
 from geodetect.errors import ConfigError, DownloadError, OutputError, TrainingError
 from geodetect.progress import Reporter
-from training import storage
-from training.mirror import Mirror, check_remote
-from training.remote import connect
-from training.storage import fetch, is_remote
+from training.storage import fetch, fetching, is_remote
+from training.storage.addresses import connect
+from training.storage.mirror import Mirror, check_remote
 
 
 class Store:
@@ -117,7 +116,7 @@ def store(server, line, monkeypatch):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", line.url)
-    monkeypatch.setattr(storage, "_BACKOFF", 0.01)
+    monkeypatch.setattr(fetching, "_BACKOFF", 0.01)
     requests.post(f"http://127.0.0.1:{server}/moto-api/reset", timeout=10)
     return Store(f"http://127.0.0.1:{server}")
 
@@ -173,7 +172,7 @@ def test_a_file_of_huawei_is_fetched_into_a_folder(store, line, tmp_path, monkey
 
 
 def test_a_download_that_breaks_goes_on_where_it_was(store, line, tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "_CHUNK", 50_000)
+    monkeypatch.setattr(fetching, "_CHUNK", 50_000)
     body = os.urandom(1_000_000)
     store.put("big.bin", body)
     store.put("small.bin", b"small")
@@ -189,7 +188,7 @@ def test_a_download_that_breaks_goes_on_where_it_was(store, line, tmp_path, monk
 
 
 def test_a_short_break_is_not_noticed(store, line, tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "_CHUNK", 50_000)
+    monkeypatch.setattr(fetching, "_CHUNK", 50_000)
     body = os.urandom(1_000_000)
     store.put("big.bin", body)
     line.left = 300_000
@@ -199,7 +198,7 @@ def test_a_short_break_is_not_noticed(store, line, tmp_path, monkeypatch):
             if line.left <= 0:
                 line.left = 10**12
 
-    monkeypatch.setattr(storage, "_BACKOFF", 0.2)
+    monkeypatch.setattr(fetching, "_BACKOFF", 0.2)
     assert fetch("s3://bucket/big.bin", tmp_path, Mender()).read_bytes() == body
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geodetect.errors import ConfigError
-from training.targets import RULES, Targets
+from training.losses.targets import RULES, Targets
 
 SIZE = 128
 

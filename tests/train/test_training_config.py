@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from geodetect.errors import ConfigError
 from training.commands.train import train
-from training.config import TrainConfig
-from training.run import collect_settings
-from training.settings import CONFIGS
+from training.run.config import TrainConfig
+from training.run.folder import collect_settings
+from training.run.settings import CONFIGS
 
 # parameters of the model zoo's train.py that keep their names
 MODEL_ZOO = [

@@ -17,8 +17,8 @@ from geodetect.package import ModelPackage, open_package, write_package
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from training import agreement  # noqa: E402
-from training.export import ExportSettings, export  # noqa: E402
+from training.packaging import agreement  # noqa: E402
+from training.packaging.export import ExportSettings, export  # noqa: E402
 
 BUNDLED = "planes-ships-yolov3-tiny"
 NO_MINDSPORE = ("safetensors", "onnx")
@@ -116,7 +116,7 @@ def test_float16_parameters_are_rounded_in_all_files(source, tmp_path, without_m
 
 
 def test_files_that_do_not_agree_are_not_let_out(source, tmp_path, monkeypatch, without_mindspore):
-    from training import export as module
+    from training.packaging import export as module
 
     def wrong(family, variant, parameters, *rest, **more):
         changed = {

@@ -19,15 +19,15 @@ from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import read_parameters
 from geodetect.networks.runtime import ops
 from geodetect.package import read_card
-from training import loop
-from training.config import TrainConfig
-from training.inputs import read_inputs
-from training.loop import train
-from training.metrics import CSV, TrainReporter, read_metrics
-from training.optimiser import load_optimiser_state, optimiser_state
-from training.parallel import Devices
-from training.run import collect_settings
-from training.state import load, save
+from training.devices.parallel import Devices
+from training.run import loop
+from training.run.config import TrainConfig
+from training.run.folder import collect_settings
+from training.run.inputs import read_inputs
+from training.run.loop import train
+from training.run.metrics import CSV, TrainReporter, read_metrics
+from training.run.optimiser import load_optimiser_state, optimiser_state
+from training.run.state import load, save
 
 SMALL = {
     "training_shape": 64,
@@ -81,7 +81,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setattr("training.trainer.Trainer", NumpyTrainer)
+    monkeypatch.setattr("training.run.trainer.Trainer", NumpyTrainer)
     return NumpyTrainer
 
 
@@ -296,7 +296,7 @@ def test_a_real_run_killed_in_mid_epoch_goes_on_as_if_nothing_had_been(data):
 
 
 def test_the_backbone_is_frozen_at_first_and_the_moments_stay(data):
-    from training.trainer import Trainer
+    from training.run.trainer import Trainer
 
     inputs = read_inputs(config(data, freeze_epochs=1), data.parent / "run", Devices(), Said())
     trainer = Trainer(inputs, Devices(), 3)

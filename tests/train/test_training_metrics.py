@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from training.curve import draw_curve
-from training.metrics import CSV, Metrics, Row, read_metrics
+from training.run.curve import draw_curve
+from training.run.metrics import CSV, Metrics, Row, read_metrics
 
 
 def row(step: int, **values) -> Row:

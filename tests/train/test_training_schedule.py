@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geodetect.errors import ConfigError
-from training.schedule import SCHEDULERS, Schedule
+from training.run.schedule import SCHEDULERS, Schedule
 
 YOLOV3_DOTA = Schedule("exponential", 0.0012, 320, 4, (220, 250), 0.1)  # 189 steps an epoch
 YOLOV4_DOTA = Schedule("cosine_annealing", 0.012, 320, 4, t_max=320)  # 378 steps an epoch

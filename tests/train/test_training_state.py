@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from geodetect.errors import ModelError, TrainingError
 from geodetect.networks.parameters import read_parameters
-from training.config import TrainConfig
-from training.state import Progress, check_resumable, epoch_file, load, prune, save
+from training.run.config import TrainConfig
+from training.run.state import Progress, check_resumable, epoch_file, load, prune, save
 
 PARAMETERS = {
     "feature_map.a.0.weight": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -11,8 +11,8 @@ from training.losses import make_loss
 mindspore = pytest.importorskip("mindspore")
 
 from geodetect.networks.layers import HalvingPool  # noqa: E402
-from training.optimiser import load_optimiser_state, make_optimiser, optimiser_state  # noqa: E402
-from training.step import TrainStep  # noqa: E402
+from training.run.optimiser import load_optimiser_state, make_optimiser, optimiser_state  # noqa: E402
+from training.run.step import TrainStep  # noqa: E402
 
 nn, ops = mindspore.nn, mindspore.ops
 

@@ -18,9 +18,9 @@ from geodetect.networks.parameters import write_safetensors
 from geodetect.package import open_package
 from geodetect.progress import Reporter
 from geodetect.registry import BUILT_IN
-from training import transfer
-from training.config import TrainConfig
-from training.transfer import (
+from training.run import transfer
+from training.run.config import TrainConfig
+from training.run.transfer import (
     Pretrained,
     combine,
     darknet_classes,

@@ -29,8 +29,8 @@ def convert(file: Path, out: Path, float16: bool, **settings: Any) -> None:
     Darknet computes. Partial files such as darknet53.conv.74 or yolov3-tiny.conv.15 give a checkpoint to start a
     training from.
     """
-    from training.convert import ConvertSettings
-    from training.convert import convert as run
+    from training.packaging.convert import ConvertSettings
+    from training.packaging.convert import convert as run
 
     wanted = ConvertSettings(dtype="float16" if float16 else "float32", **settings)
     found, package = run(file, out, wanted)

@@ -10,7 +10,7 @@ import click
 from geodetect.cli import options
 
 if TYPE_CHECKING:
-    from training.agreement import Agreement
+    from training.packaging.agreement import Agreement
 
 
 @click.command(short_help="Turn a trained network into a model package.")
@@ -42,8 +42,8 @@ def export(
     former.
     """
     from geodetect.cli.console import make_reporter
-    from training.export import ExportSettings
-    from training.export import export as run
+    from training.packaging.export import ExportSettings
+    from training.packaging.export import export as run
     from training.source import open_source
 
     wanted = ExportSettings(formats=formats, dtype="float16" if float16 else "float32", **settings)

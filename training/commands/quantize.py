@@ -10,7 +10,7 @@ import click
 from geodetect.cli import options
 
 if TYPE_CHECKING:
-    from training.quantize import Quantized
+    from training.packaging.quantize import Quantized
 
 
 @click.command(short_help="Make a model smaller and faster: INT8.")
@@ -46,8 +46,8 @@ def quantize(model: str, folder: Path, data: str, card: str | None, progress: st
     import json
 
     from geodetect.cli.console import make_reporter
-    from training.quantize import QuantizeSettings
-    from training.quantize import quantize as run
+    from training.packaging.quantize import QuantizeSettings
+    from training.packaging.quantize import quantize as run
     from training.source import open_source
     from training.storage import fetch
 

@@ -14,7 +14,7 @@ from training.commands.train_options import ARGUMENTS, GroupedCommand, given, se
 
 if TYPE_CHECKING:
     from training.commands.train_console import BarReporter, JsonTrainReporter, LineReporter
-    from training.run import Run
+    from training.run.folder import Run
 
 
 @click.command(cls=GroupedCommand, short_help="Train a network on a prepared data set.")
@@ -33,13 +33,13 @@ def train(ctx: click.Context, config: str | None, progress: str, **values: Any) 
     The run's folder holds best.ckpt, last.ckpt, model.yaml, metrics.csv and curve.png. Recipes: fine-tune,
     yolov3-dota15, yolov4-dota15, yolov3-coco2014, yolov3-tiny-coco2017. Options may be written with _ as well.
     """
-    from training.loop import train as run_training
-    from training.parallel import is_worker
-    from training.run import choose_folder, collect_settings
+    from training.devices.parallel import is_worker
+    from training.run.folder import choose_folder, collect_settings
+    from training.run.loop import train as run_training
 
     chosen = collect_settings(config, given(values))
     if chosen.device_num > 1 and not is_worker():
-        from training.launch import launch
+        from training.devices.launch import launch
 
         folder = choose_folder(chosen)
         fixed = [] if "://" in chosen.ckpt_path else [f"--ckpt-path={folder}"]  # all processes mean the same folder
@@ -55,8 +55,8 @@ def train(ctx: click.Context, config: str | None, progress: str, **values: Any) 
 def _tell(run: Run, reporter: BarReporter | JsonTrainReporter | LineReporter, progress: str) -> None:
     """Print what has come of the run and what to do with it."""
     from training.commands.train_console import JsonTrainReporter
-    from training.parallel import is_worker
-    from training.state import BEST, LAST
+    from training.devices.parallel import is_worker
+    from training.run.state import BEST, LAST
 
     if isinstance(reporter, JsonTrainReporter):
         reporter.emit({"type": "result", **dataclasses.asdict(run), "folder": str(run.folder)})

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from geodetect.cli.console import JsonReporter
-from training.metrics import Row, TrainReporter
+from training.run.metrics import Row, TrainReporter
 
 
 class _Clock:

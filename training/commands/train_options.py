@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from geodetect.errors import ConfigError
-from training.config import TrainConfig
-from training.settings import kind_of
+from training.run.config import TrainConfig
+from training.run.settings import kind_of
 
 ARGUMENTS = "geodetect.train.arguments"  # key of a context's meta: the words of the command line
 _TYPES: dict[type, Any] = {int: int, float: float, bool: bool, str: str}

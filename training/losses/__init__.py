@@ -21,9 +21,10 @@ _CLASSES = {
 def make_loss(family: str, heads: Heads, n_classes: int, ignore_threshold: float) -> nn.Cell:
     """Return the loss of a family.
 
-    It is called with the raw heads, big stride to small, and with what `training.targets.Targets` gives for a batch:
-    for each head truth (B, 3, 5 + C, G, G) and its boxes (B, M, 4), then the ignored boxes (B, I, 4). It returns the
-    loss and its terms (T,), which sum to it and are named by its attribute `terms`; all are divided by the batch size.
+    It is called with the raw heads, big stride to small, and with what `training.losses.targets.Targets` gives for a
+    batch: for each head truth (B, 3, 5 + C, G, G) and its boxes (B, M, 4), then the ignored boxes (B, I, 4). It
+    returns the loss and its terms (T,), which sum to it and are named by its attribute `terms`;
+    all are divided by the batch size.
 
     A prediction is not held to be background where it overlaps one of its head's boxes, or where more than half of it
     lies in an ignored box.

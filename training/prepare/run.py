@@ -26,7 +26,7 @@ from training.prepare.report import Report, boxes_of, by_class, gsd_range, in_or
 from training.prepare.settings import PrepareSettings
 from training.prepare.tiles import Job, Look, Pixels, look, write_tiles
 from training.prepare.workers import Workers
-from training.remote import key_of
+from training.storage.addresses import key_of
 
 _TILES_A_JOB = 64  # some seconds of work: what a killed run loses at most in each worker
 

@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from geodetect.errors import Cancelled, InputError, TrainingError
-from training.parallel import is_worker
+from training.devices.parallel import is_worker
 
 _POLL = 0.2  # s between two looks at the processes
 _PATIENCE = 30.0  # s that a stopped run has to end its step and write a checkpoint; a second Ctrl-C spares them

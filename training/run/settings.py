@@ -13,7 +13,7 @@ from typing import Any
 
 from geodetect.errors import ConfigError
 
-CONFIGS = Path(__file__).parent / "configs"
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def setting(group: str, default: Any, text: str, **rules: Any) -> Any:

@@ -1,7 +1,7 @@
 """Many devices: the same weights at the start, averaged gradients at every step.
 
-Each device is a process with a rank of its own; MindSpore's `msrun` starts them, `training.launch` starts `msrun`.
-Gradients are averaged by a cell of ours and not by MindSpore's parallel context, which its documentation calls
+Each device is a process with a rank of its own; MindSpore's `msrun` starts them, `training.devices.launch` starts
+`msrun`. Gradients are averaged by a cell of ours and not by MindSpore's parallel context, which its documentation calls
 deprecated: the collective operations work without it on Ascend (HCCL), GPU (NCCL) and CPU (MindSpore's own).
 """
 
@@ -109,7 +109,7 @@ def make_reducer(parameters: Iterable[Any], devices: Devices) -> Any | None:
     """
     if devices.size == 1:
         return None
-    from training.collectives import Reducer
+    from training.devices.collectives import Reducer
 
     return Reducer(tuple(tuple(parameter.shape) for parameter in parameters), devices.size)
 
@@ -131,7 +131,7 @@ def barrier(devices: Devices) -> None:
 
 
 def _on_all(name: str, values: np.ndarray) -> np.ndarray:
-    """Return what an operation of `training.collectives` makes of a column."""
+    """Return what an operation of `training.devices.collectives` makes of a column."""
     from geodetect.networks.runtime import mindspore
 
     return _cell(name, values.shape)(mindspore.Tensor(values)).asnumpy()
@@ -140,7 +140,7 @@ def _on_all(name: str, values: np.ndarray) -> np.ndarray:
 @functools.cache
 def _cell(name: str, shape: tuple[int, ...]) -> Any:
     """Return one cell for each shape, since another shape would have its graph compiled anew."""
-    from training import collectives
+    from training.devices import collectives
 
     del shape
     return getattr(collectives, name)()

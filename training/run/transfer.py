@@ -18,7 +18,7 @@ from geodetect.networks.parameters import read_parameters
 from geodetect.package import CARD, PARAMETER_FORMATS, read_card
 from geodetect.progress import SILENT, Reporter
 from geodetect.registry import lookup, resolve
-from training.config import TrainConfig
+from training.run.config import TrainConfig
 
 BACKBONE = "feature_map.backbone."
 _BOX = 5  # a head's channels an anchor before its classes: tx, ty, tw, th, objectness

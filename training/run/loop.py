@@ -11,20 +11,20 @@ import numpy as np
 
 from geodetect.errors import Cancelled, ConfigError, TrainingError
 from geodetect.progress import SILENT, Reporter
-from training.config import TrainConfig
-from training.inputs import Inputs, read_inputs
-from training.interrupt import Stop, stopping
-from training.metrics import Row
-from training.outputs import Outputs
-from training.parallel import Devices, average, barrier, is_worker, start
-from training.profiling import Profiler
-from training.run import Run, choose_folder
-from training.state import Progress
-from training.validation import evaluate
+from training.devices.parallel import Devices, average, barrier, is_worker, start
+from training.run.config import TrainConfig
+from training.run.folder import Run, choose_folder
+from training.run.inputs import Inputs, read_inputs
+from training.run.interrupt import Stop, stopping
+from training.run.metrics import Row
+from training.run.outputs import Outputs
+from training.run.profiling import Profiler
+from training.run.state import Progress
+from training.run.validation import evaluate
 
 if TYPE_CHECKING:
+    from training.run.trainer import Trainer
     from training.scoring import Scores
-    from training.trainer import Trainer
 
 
 def train(config: TrainConfig, reporter: Reporter = SILENT) -> Run:
@@ -32,8 +32,8 @@ def train(config: TrainConfig, reporter: Reporter = SILENT) -> Run:
 
     The run's folder then holds `last.ckpt`, `best.ckpt` (by AP50 on the val split), `epoch_NNNN.ckpt`, `model.yaml`,
     `metrics.csv`, `tensorboard/`, `curve.png` and `config.yaml`. A run that was stopped or killed goes on with
-    `resume=True`, and gives what it would have given. This process trains on one device; `training.launch` starts one
-    for each of several.
+    `resume=True`, and gives what it would have given. This process trains on one device;
+    `training.devices.launch` starts one for each of several.
 
     Args:
         config: settings.
@@ -58,7 +58,7 @@ class _Loop:
     """One run: the loop, and what it does now and then."""
 
     def __init__(self, inputs: Inputs, devices: Devices, reporter: Reporter, stop: Stop) -> None:
-        from training.trainer import Trainer
+        from training.run.trainer import Trainer
 
         self.inputs, self.config, self.devices = inputs, inputs.config, devices
         self.reporter, self.stop = reporter, stop

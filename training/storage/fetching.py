@@ -24,10 +24,7 @@ from geodetect.errors import Cancelled, DownloadError
 from geodetect.files import replacing
 from geodetect.progress import SILENT, Reporter
 from geodetect.registry import home
-from training.mirror import Mirror, check_remote
-from training.remote import connect, is_remote, key_of, patiently, reason
-
-__all__ = ["Mirror", "check_remote", "fetch", "is_remote"]
+from training.storage.addresses import connect, is_remote, key_of, patiently, reason
 
 _CHUNK = 16 << 20  # bytes asked for at once, and lost when a transfer breaks off
 _THREADS = 16  # images are small: it is waiting, not work

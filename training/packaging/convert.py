@@ -20,8 +20,8 @@ from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import write_safetensors
 from geodetect.package import ModelPackage, read_card
 from geodetect.registry import import_file
-from training.darknet_cards import COCO, classes_of, darknet_card, plain_name
-from training.export import check_folder
+from training.packaging.darknet_cards import COCO, classes_of, darknet_card, plain_name
+from training.packaging.export import check_folder
 
 CHECKPOINTS = (".safetensors", ".ckpt")
 _HINTS = (

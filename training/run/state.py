@@ -67,7 +67,7 @@ def save(path: Path, parameters: Mapping[str, np.ndarray], optimiser: Mapping[st
     Args:
         path: `.ckpt`.
         parameters: of the network, by name.
-        optimiser: from `training.optimiser.optimiser_state`.
+        optimiser: from `training.run.optimiser.optimiser_state`.
         at: where the run stands.
 
     Raises:

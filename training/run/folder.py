@@ -12,11 +12,11 @@ from geodetect.card import ModelCard
 from geodetect.errors import ConfigError, OutputError
 from geodetect.files import replacing
 from geodetect.package import CARD, read_card
-from training.card import model_name
-from training.config import TrainConfig
-from training.metrics import CSV
-from training.settings import read_settings
-from training.state import LAST
+from training.run.card import model_name
+from training.run.config import TrainConfig
+from training.run.metrics import CSV
+from training.run.settings import read_settings
+from training.run.state import LAST
 
 CONFIG = "config.yaml"
 RUNS = "runs"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geodetect.card import ANCHORS, STRIDES, Heads, Input, ModelCard, Network, Thresholds
-from training.config import TrainConfig
+from training.run.config import TrainConfig
 
 if TYPE_CHECKING:
     from training.data.index import Index

@@ -53,7 +53,7 @@ def _by_channel(x: Any) -> Any:
 def use_sync_norm(network: nn.Cell) -> nn.Cell:
     """Replace every `nn.BatchNorm2d` of a network, and return it; parameters, names and their order stay.
 
-    To be called after `training.parallel.start`, before the network's first call.
+    To be called after `training.devices.parallel.start`, before the network's first call.
     """
     names = {id(parameter): parameter.name for parameter in network.get_parameters()}
     for _, parent in list(network.cells_and_names()):

@@ -12,14 +12,14 @@ from geodetect.engines import usable_cores
 from geodetect.errors import LabelError
 from geodetect.networks.graphs import expected_shapes
 from geodetect.progress import Reporter
-from training.card import make_card
-from training.config import TrainConfig
 from training.data.index import Index, read_index
-from training.parallel import Devices, barrier
-from training.run import run_card
-from training.state import LAST, Progress, check_resumable, load
-from training.targets import RULES, Targets
-from training.transfer import Parameters, combine, initial, open_backbone, open_pretrained
+from training.devices.parallel import Devices, barrier
+from training.losses.targets import RULES, Targets
+from training.run.card import make_card
+from training.run.config import TrainConfig
+from training.run.folder import run_card
+from training.run.state import LAST, Progress, check_resumable, load
+from training.run.transfer import Parameters, combine, initial, open_backbone, open_pretrained
 
 if TYPE_CHECKING:
     from training.data.loader import Loader

@@ -1,4 +1,4 @@
-"""The detection layer in MindSpore; see `training.detector`."""
+"""The detection layer in MindSpore; see `training.packaging.detector`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from geodetect.card import ModelCard
 from geodetect.decode import LARGEST_EXPONENT
 from geodetect.networks.runtime import mindspore, nn, ops
-from training.detector import Level, levels
+from training.packaging.detector import Level, levels
 
 
 class DetectorCell(nn.Cell):

@@ -11,8 +11,8 @@ from typing import Any
 from geodetect.card import FAMILIES
 from geodetect.errors import ConfigError
 from training.data.augment import Augment
-from training.schedule import SCHEDULERS, Schedule
-from training.settings import check, converted, read_settings, setting
+from training.run.schedule import SCHEDULERS, Schedule
+from training.run.settings import check, converted, read_settings, setting
 
 DEVICES = ("auto", "cpu", "gpu", "ascend")
 

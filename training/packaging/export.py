@@ -17,9 +17,9 @@ from geodetect.networks.parameters import read_parameters
 from geodetect.package import CARD, PARAMETER_FORMATS, ModelPackage, convert_weights, write_package
 from geodetect.progress import SILENT, Reporter
 from geodetect.selftest import record_selftest
-from training import agreement
-from training.agreement import Agreement
-from training.detector import detector_onnx, metadata
+from training.packaging import agreement
+from training.packaging.agreement import Agreement
+from training.packaging.detector import detector_onnx, metadata
 
 FORMATS = ("safetensors", "onnx", "mindir", "air")
 DTYPES = ("float32", "float16")
@@ -153,7 +153,7 @@ def _write_mindspore(
     from geodetect.networks import build, load_parameters
     from geodetect.networks.export import export_mindir
     from geodetect.networks.runtime import mindspore
-    from training.detector_cell import DetectorCell
+    from training.packaging.detector_cell import DetectorCell
 
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
     cell = build(card.network.family, len(card.classes), card.network.variant)

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from geodetect.files import replacing
-from training.metrics import CSV, read_metrics
+from training.run.metrics import CSV, read_metrics
 
 CURVE = "curve.png"
 _NO_TERMS = {"step", "epoch", "loss", "gradient_norm", "lr", "images_per_s", "AP50", "AP"}

@@ -18,12 +18,12 @@ from geodetect.errors import ConfigError, EngineError, LabelError, TrainingError
 from geodetect.package import ModelPackage, write_package
 from geodetect.progress import SILENT, Reporter
 from geodetect.selftest import record_selftest
-from training.agreement import as_package
 from training.data.canvas import read_canvas
 from training.data.index import Index, read_index
-from training.detector import metadata
-from training.export import check_folder, install, with_parameters
-from training.int8 import float_graph, write_int8
+from training.packaging.agreement import as_package
+from training.packaging.detector import metadata
+from training.packaging.export import check_folder, install, with_parameters
+from training.packaging.int8 import float_graph, write_int8
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 RUNNERS = ("openvino", "onnxruntime")  # both must run the file, and neither may lose too much

@@ -18,7 +18,7 @@ class TrainStep(nn.Cell):
     Args:
         network: images -> raw heads.
         loss: from `training.losses.make_loss`.
-        optimiser: from `training.optimiser.make_optimiser`.
+        optimiser: from `training.run.optimiser.make_optimiser`.
         reducer: gradients -> their means over all devices; None on one device.
         loss_scale: the loss is multiplied by it before and the gradient divided by it after the backward pass, which
             keeps small gradients alive in half precision; a power of two changes nothing in float32.

@@ -14,7 +14,7 @@ from types import TracebackType
 
 from geodetect.errors import OutputError, TrainingError
 from geodetect.progress import SILENT, Reporter
-from training.remote import connect, key_of, reason
+from training.storage.addresses import connect, key_of, reason
 
 _BACKOFF, _LONGEST = 1.0, 60.0  # s until a failed upload is tried again: at first, doubled up to
 _LAST_ATTEMPTS = 4  # in a row when the run is over

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from geodetect.files import replacing
 from geodetect.progress import Reporter
-from training.card import with_scores
-from training.config import TrainConfig
-from training.curve import CURVE, draw_curve
-from training.inputs import Inputs
-from training.metrics import CSV, Metrics, Row, TrainReporter
-from training.parallel import Devices
-from training.run import CONFIG, make_folder, write_card
-from training.state import BEST, LAST, Progress, epoch_file, prune
+from training.devices.parallel import Devices
+from training.run.card import with_scores
+from training.run.config import TrainConfig
+from training.run.curve import CURVE, draw_curve
+from training.run.folder import CONFIG, make_folder, write_card
+from training.run.inputs import Inputs
+from training.run.metrics import CSV, Metrics, Row, TrainReporter
+from training.run.state import BEST, LAST, Progress, epoch_file, prune
 
 if TYPE_CHECKING:
     from training.scoring import Scores
@@ -64,7 +64,9 @@ class Outputs:
     def __enter__(self) -> Outputs:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """Draw the curve, and close and send what is open."""
         if not self._is_master:
             return
@@ -73,7 +75,7 @@ class Outputs:
             self._push(CURVE)
         self._push(CSV, *(str(path.relative_to(self.folder)) for path in self.folder.glob("tensorboard/*")))
         if self._mirror is not None:
-            self._mirror.close()
+            self._mirror.__exit__(kind, error, where)
 
     @property
     def last(self) -> Path:

@@ -7,13 +7,13 @@ from typing import Any
 
 from geodetect.networks import build
 from geodetect.networks.runtime import mindspore
-from training.inputs import Inputs
+from training.devices.parallel import Devices, broadcast, make_reducer
 from training.losses import make_loss
-from training.optimiser import load_optimiser_state, make_optimiser, optimiser_state
-from training.parallel import Devices, broadcast, make_reducer
-from training.state import Progress, save
-from training.step import TrainStep
-from training.transfer import BACKBONE
+from training.run.inputs import Inputs
+from training.run.optimiser import load_optimiser_state, make_optimiser, optimiser_state
+from training.run.state import Progress, save
+from training.run.step import TrainStep
+from training.run.transfer import BACKBONE
 
 
 class Trainer:
@@ -34,7 +34,7 @@ class Trainer:
             item.set_data(mindspore.Tensor(inputs.parameters[item.name]))
         broadcast(self.network, devices)
         if config.sync_norm and devices.size > 1:
-            from training.sync_norm import use_sync_norm
+            from training.devices.sync_norm import use_sync_norm
 
             use_sync_norm(self.network)
         self._loss = make_loss(config.network, card.heads, len(card.classes), config.ignore_threshold)

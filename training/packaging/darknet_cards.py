@@ -12,7 +12,7 @@ from pathlib import Path
 
 from geodetect.card import Input, ModelCard, Network
 from geodetect.errors import ModelError
-from training.card import family_heads
+from training.run.card import family_heads
 
 _SIZES = {"yolov3": 416, "yolov4": 608, "yolov3-tiny": 416}
 _GREY = 128  # of the pixels that Darknet puts around an image
