@@ -103,7 +103,7 @@ def main() -> None:
     speeds = sorted(float(row["images_per_s"]) for row in rows[1:])
     losses = f"{float(rows[0]['loss']):.1f} {float(rows[-1]['loss']):.1f}"
     times = (f"{value:.0f}" for value in seconds.values())
-    table.add_row("", *times, losses, f"{speeds[len(speeds) // 2]:.1f}", f"{scores['AP50']:.3f}")
+    table.add_row("", *times, losses, f"{speeds[len(speeds) // 2]:.1f}", f"{scores['coco']['AP50']:.3f}")
     Console().print(table)
     print(f"all of it is in {out}")
 
