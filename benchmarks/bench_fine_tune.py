@@ -68,13 +68,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "planes-ships", help="a DOTA folder")
     parser.add_argument("--out", type=Path, help="folder to be made; else a temporary one")
-    parser.add_argument("--every", type=int, default=4, help="take each n-th training image")
+    parser.add_argument("--every", type=int, default=2, help="take each n-th training image")
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--start", default="none", help="checkpoint, model name, none, or a Darknet file of a backbone")
-    parser.add_argument("--shape", type=int, default=416, help="side of the canvas in training, px")
-    parser.add_argument("--processes", type=int, default=2)
+    backbone = SHARED / "weights" / "yolov3-tiny.coco.conv.9"
+    parser.add_argument("--start", default=str(backbone), help="Darknet file of a backbone, checkpoint, model or none")
+    parser.add_argument("--shape", type=int, default=320, help="side of the canvas in training, px")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--quick", action="store_true", help="few images, one epoch")
     options = parser.parse_args()
+    if options.quick:
+        options.every, options.epochs = 40, 1
     if not options.data.is_dir():
         sys.exit(f"no labelled images in {options.data}; give --data")
     out = options.out or Path(tempfile.mkdtemp(prefix="fine-tune-"))
@@ -88,7 +92,7 @@ def main() -> None:
         *("train", "--data-dir", out / "data", "--ckpt-path", out / "run", "--name", "planes-ships-fine-tuned"),
         *("--pretrained-checkpoint", "none") * backbone, *start,
         *("--training-shape", options.shape, "--input-size", 640, "--max-epoch", options.epochs, "--lr", options.lr),
-        *("--device-num", options.processes, "--eval-start", options.epochs, "--gsd", "0.3,3"),
+        *("--device-num", options.processes, "--eval-interval", max(options.epochs - 1, 1), "--gsd", "0.3,3"),
     )  # fmt: skip
     seconds["eval"] = geodetect("eval", "-m", out / "run", "--data", out / "data", "-o", out / "scores")
     seconds["export"] = geodetect("export", out / "run", out / "model", "--float16")
@@ -99,11 +103,19 @@ def main() -> None:
     with open(out / "run" / "metrics.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     scores = json.loads((out / "scores" / "scores.json").read_text("utf-8"))
-    table = Table("step", *(f"{name}, s" for name in seconds), "loss, first and last", "images/s", "AP50", box=None)
+    table = Table(
+        "step",
+        *(f"{name}, s" for name in seconds),
+        "loss, first and last",
+        "images/s",
+        "AP50, first and last",
+        box=None,
+    )
     speeds = sorted(float(row["images_per_s"]) for row in rows[1:])
     losses = f"{float(rows[0]['loss']):.1f} {float(rows[-1]['loss']):.1f}"
     times = (f"{value:.0f}" for value in seconds.values())
-    table.add_row("", *times, losses, f"{speeds[len(speeds) // 2]:.1f}", f"{scores['coco']['AP50']:.3f}")
+    first = next(float(row["AP50"]) for row in rows if row["AP50"])
+    table.add_row("", *times, losses, f"{speeds[len(speeds) // 2]:.1f}", f"{first:.3f} {scores['coco']['AP50']:.3f}")
     Console().print(table)
     print(f"all of it is in {out}")
 

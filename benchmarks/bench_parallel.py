@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -35,6 +36,8 @@ def made_batch(targets, batch: int, size: int, seed: int) -> list[np.ndarray]:
 
 def steps(batch: int, size: int, count: int, ways: str) -> None:
     """Time steps in this process, one of several or alone, and report (its first one)."""
+    if ways == "core":
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from training.devices import parallel
 
     devices = parallel.start(parallel.is_worker(), "cpu")
@@ -101,14 +104,19 @@ def main(batch: int, size: int, count: int, turns: int, quick: bool, only: tuple
     if quick:
         batch, count, turns = 2, 3, 1
     words = [str(batch), str(size), str(count)]
-    ways = {"1 process": (1, "plain"), "2 processes": (2, "plain"), "2 processes, common statistics": (2, "sync")}
+    ways = {
+        "1 process": (1, "plain"),
+        "1 process on one core": (1, "core"),
+        "2 processes, a core each": (2, "plain"),
+        "2 processes, a core each, common statistics": (2, "sync"),
+    }
     costs = in_turn({name: lambda way=way: run(way[0], [*words, way[1]]) for name, way in ways.items()}, turns)
-    alone = batch / costs["1 process"].seconds
+    alone = batch / costs["1 process on one core"].seconds
     rows = []
     for name, cost in costs.items():
         speed = ways[name][0] * batch / cost.seconds
         rows.append((name, f"{cost.seconds:.2f}", f"{cost.cpu:.2f}", f"{speed:.1f}", f"{speed / alone:.2f}"))
-    show(f"{CARD}, {batch} images of {size} px a step on each", ("", "s", "CPU s", "images/s", "speed-up"), rows)
+    show(f"{CARD}, {batch} images of {size} px a step on each", ("", "s", "CPU s", "images/s", "of one core"), rows)
 
 
 if __name__ == "__main__":
