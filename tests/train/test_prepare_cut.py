@@ -13,6 +13,7 @@ from geodetect.window import Window
 from training.labels.labelled import box_corners
 from training.prepare.cut import CUT, FLAGGED, SMALL, Rules, cut
 from training.prepare.objects import Objects
+from training.prepare.plan import divide
 
 SIDE = 1000
 coordinate = st.floats(-50, SIDE + 50)
@@ -110,3 +111,22 @@ def test_odd_quadrilaterals_keep_their_box(corners):
 
 def test_no_object_is_no_trouble():
     assert len(cut(of_boxes(), Window(0, 0, 10, 10), 1, Rules()).index) == 0
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.3, 0.5]), st.booleans())
+def test_a_lone_scene_is_cut_where_each_class_has_its_share(seed, val_share, transposed):
+    """Planes on one side, ships on the other: only the other axis can give val some of both."""
+    rng = np.random.default_rng(seed)
+    along, across = rng.uniform(0, 980, 200), np.repeat([100.0, 800.0], 100)
+    corners = np.stack([along, across] if transposed else [across, along], axis=1)
+    boxes = np.hstack([corners, corners + 20])
+    shapes = shapely.box(*boxes.T)
+    objects = Objects(boxes, shapes, shapely.area(shapes), np.repeat([0, 1], 100).astype(np.int32), np.zeros(200, bool))
+    windows = {region.split: region.window for region in divide((1000, 1000), objects, val_share)}
+    assert windows["train"].intersection(windows["val"]) is None
+    assert sum(window.width * window.height for window in windows.values()) == 1000 * 1000
+    left, top, right, bottom = windows["val"].bounds
+    middle = corners + 10
+    inside = (middle >= (left, top)).all(axis=1) & (middle < (right, bottom)).all(axis=1)
+    for label in (0, 1):
+        assert abs(inside[objects.labels == label].mean() - val_share) < 0.2

@@ -85,21 +85,43 @@ def assign_splits(images: Sequence[LabelledImage], val_share: float) -> list[str
 
 
 def divide(size: tuple[int, int], objects: Objects, val_share: float) -> list[Region]:
-    """Return a train and a val region of a lone image: a cut across its longer side.
+    """Return a train and a val region of a lone image, which one straight cut parts.
 
-    `val_share` of the objects have their centre right of the cut, or below it.
+    `val_share` of the objects have their centre in the val region. Of a cut to the left, right, top or bottom it is the
+    one that leaves each class nearest to that share: an airport by the sea would else teach planes and ask for ships.
     """
-    width, height = size
-    axis = 0 if width >= height else 1
     counted = objects.boxes[~objects.ignored]
     if len(counted) < 2 or max(size) < 2:
         raise LabelError("one image with less than two objects cannot be divided into train and val; label more")
-    centres = np.sort((counted[:, axis] + counted[:, axis + 2]) / 2)
-    last = min(max(round(len(centres) * (1 - val_share)), 1), len(centres) - 1)
-    at = min(max(round((centres[last - 1] + centres[last]) / 2), 1), size[axis] - 1)
+    labels = objects.labels[~objects.ignored]
+    of_class = np.bincount(labels)
+    longer = 0 if size[0] >= size[1] else 1
+    cuts = []
+    for axis in (longer, 1 - longer):
+        centres = (counted[:, axis] + counted[:, axis + 2]) / 2
+        for val_first in (False, True):
+            at = _cut(centres, size[axis], val_share if val_first else 1 - val_share)
+            shares = np.bincount(labels[(centres < at) == val_first], minlength=len(of_class)) / np.maximum(of_class, 1)
+            cuts.append((float(np.abs(shares - val_share)[of_class > 0].max()), axis, val_first, at))
+    _, axis, val_first, at = min(cuts, key=lambda cut: cut[0])
+    return _parts(size, axis, at, ("val", "train") if val_first else ("train", "val"))
+
+
+def _cut(centres: np.ndarray, length: int, before: float) -> int:
+    """Return where to cut an axis of `length` px for a share of the centres to lie before; one is on each side."""
+    ordered = np.sort(centres)
+    last = min(max(round(len(ordered) * before), 1), len(ordered) - 1)
+    return min(max(round((ordered[last - 1] + ordered[last]) / 2), 1), length - 1)
+
+
+def _parts(size: tuple[int, int], axis: int, at: int, splits: tuple[str, str]) -> list[Region]:
+    """Return the two regions of an image that is cut at a column (axis 0) or row (axis 1)."""
+    width, height = size
     if axis == 0:
-        return [Region("train", Window(0, 0, height, at)), Region("val", Window(0, at, height, width - at))]
-    return [Region("train", Window(0, 0, at, width)), Region("val", Window(at, 0, height - at, width))]
+        windows = Window(0, 0, height, at), Window(0, at, height, width - at)
+    else:
+        windows = Window(0, 0, at, width), Window(at, 0, height - at, width)
+    return [Region(split, window) for split, window in zip(splits, windows, strict=True)]
 
 
 def plan_image(
