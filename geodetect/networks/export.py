@@ -14,14 +14,14 @@ from onnx import TensorProto, helper
 from geodetect.card import FAMILIES
 from geodetect.networks import build
 from geodetect.networks.graphs import graph_path
-from geodetect.networks.layers import ANCHORS, LeakyReLU
+from geodetect.networks.layers import ANCHORS, LeakyReLU, Mish
 from geodetect.networks.runtime import mindspore, nn
 
 OPSET, IR_VERSION = 13, 8
 STRIDES = (32, 16, 8)
 _CLASSES = 7  # while exporting; the graphs leave the number of classes open
 _SIZE = 64
-_STAND_INS = {LeakyReLU: nn.Sigmoid, nn.Mish: nn.Tanh}
+_STAND_INS = {LeakyReLU: nn.Sigmoid, Mish: nn.Tanh}
 _CONSTANTS = (
     helper.make_tensor("scales", TensorProto.FLOAT, [4], [1, 1, 2, 2]),
     helper.make_tensor("one", TensorProto.FLOAT, [], [1]),

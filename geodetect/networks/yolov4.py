@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from geodetect.networks.layers import HeadBlock, concat, conv_block, residuals, upsample
+from geodetect.networks.layers import HeadBlock, Mish, concat, conv_block, residuals, upsample
 from geodetect.networks.runtime import nn
 
 BACKBONE = (  # (inputs, outputs, kernel, stride) of conv0 to conv27, a line a stage: down, then its 1x1 convolutions
@@ -33,7 +33,7 @@ class CSPDarknet53(nn.Cell):
 
     def __init__(self, darknet: bool) -> None:
         super().__init__()
-        block = partial(conv_block, activation=nn.Mish, symmetric=darknet)
+        block = partial(conv_block, activation=Mish, symmetric=darknet)
         for number, sizes in enumerate(BACKBONE):
             setattr(self, f"conv{number}", block(*sizes))
         for number, (count, channels) in enumerate(LAYERS, 2):

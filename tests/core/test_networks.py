@@ -146,3 +146,15 @@ def test_an_unusable_mindspore_is_one_sentence(broken, message):
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("geodetect.errors.EngineError")
     assert message in last
+
+
+def test_mish_is_exact_and_finite_for_all_inputs():
+    from geodetect.networks.layers import Mish
+
+    x = np.concatenate([np.linspace(-30, 30, 2001), [45, 100, 1e3, 1e20, -100, -1e3]]).astype(np.float32)
+    e = np.exp(np.minimum(x.astype(np.float64), 500))
+    tanh = np.tanh(np.log1p(e))
+    cell = Mish()
+    np.testing.assert_allclose(cell(mindspore.Tensor(x)).asnumpy(), x * tanh, rtol=2e-5, atol=1e-5)
+    slope = mindspore.grad(cell)(mindspore.Tensor(x)).asnumpy()
+    np.testing.assert_allclose(slope, tanh + x * (1 - tanh**2) * (e / (1 + e)), atol=1e-5)

@@ -163,6 +163,23 @@ def test_result_files_of_labelled_tiles(data, tmp_path):
     assert "Wrote" in call(*common, "-o", tmp_path / "b", "--overwrite").output
 
 
+def test_figures_and_result_files_go_to_a_bucket(data, bucket, tmp_path):
+    result = evaluate(data, "-o", "s3://bucket/scores", "--progress", "json")
+    assert json.loads(result.stdout.splitlines()[-1])["output"] == "s3://bucket/scores"
+    common = ("test", "-m", MODEL, "--data", data, "--size", SIDE, "--floor", 0.3, "--precision", "float32")
+    result = call(*common, "-o", "s3://bucket/scores/")
+    files = ["detections-coco.json", "detections-dota-task2.zip"]
+    assert result.output.splitlines()[-2:] == [f"Wrote s3://bucket/scores/{name}" for name in files]
+    names = {*files, "confusion.png", "precision-recall.png", "scores.json"}
+    assert {item.key for item in bucket.objects.all()} == {f"scores/{name}" for name in names}
+    assert json.loads(bucket.Object("scores/scores.json").get()["Body"].read())["coco"]["AP50"] > 0.5
+    assert not (tmp_path / "s3:").exists()
+    again = evaluate(data, "-o", "s3://bucket/scores", code=3)
+    assert "s3://bucket/scores/scores.json exists; give another name, or --overwrite" in again.output
+    evaluate(data, "-o", "s3://bucket/scores", "--overwrite")
+    assert "nothing can be written to s3://none/scores" in evaluate(data, "-o", "s3://none/scores", code=3).output
+
+
 def test_result_files_of_images_without_labels(data, tmp_path):
     call(
         "test", "-m", MODEL, "--data", data / "val", "--size", SIDE, "--floor", 0.3, "-o", tmp_path, "--level", "scene"

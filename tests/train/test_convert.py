@@ -218,3 +218,17 @@ def test_the_command_says_what_it_found(tiny, tmp_path):
     result = CliRunner().invoke(command, [str(tiny), str(tmp_path / "a.safetensors")], catch_exceptions=False)
     assert result.exit_code == 0
     assert "yolov3-tiny, 80 classes, complete" in result.output
+
+
+def test_a_checkpoint_goes_from_bucket_to_bucket(bucket, tmp_path):
+    from training.commands.convert import convert as command
+
+    bucket.upload_file(sparse(tmp_path / "start", 20 + 4 * (32 * 4 + 32 * 3 * 9)), "darknet53.conv.1")
+    arguments = ["s3://bucket/darknet53.conv.1", "s3://bucket/made/start.safetensors"]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "darknet53.conv.1: yolov3, the first 1 of 75 convolutions; written to s3://bucket/made" in result.output
+    bucket.download_file("made/start.safetensors", str(tmp_path / "start.safetensors"))
+    assert len(read_parameters(tmp_path / "start.safetensors")) == 5
+    with pytest.raises(OutputError, match="s3://bucket/made/start.safetensors exists"):
+        CliRunner().invoke(command, arguments, catch_exceptions=False)

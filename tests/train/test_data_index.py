@@ -213,3 +213,17 @@ def test_the_store_keeps_images_up_to_its_limit(tmp_path):
     first = [store.read(tmp_path / f"{name}.png", 0) for name in "abc"]
     again = [store.read(tmp_path / f"{name}.png", 0) for name in "abc"]
     assert [a is b for a, b in zip(first, again, strict=True)] == [True, True, False]
+
+
+def test_areas_are_those_of_the_file_where_it_tells_all(dataset):
+    def tell(coco):
+        for item in coco["annotations"]:
+            item["area"] = 101 + item["id"]
+
+    edit_labels(dataset, tell)
+    index = read_index(dataset, "train")
+    keep = np.arange(len(index)) > 2
+    assert sorted(index.areas.tolist()) == [101 + i for i in range(len(index.boxes))]
+    assert index.select(keep).areas.tolist() == index.areas[index.offsets[3] :].tolist()
+    edit_labels(dataset, lambda coco: coco["annotations"][0].pop("area"))
+    assert read_index(dataset, "train").areas is None

@@ -162,14 +162,14 @@ def test_settings_are_checked(values, name):
         QuantizeSettings(**values)
 
 
-def test_the_command_prints_before_and_after(source, data, tmp_path):
+def test_the_command_prints_before_and_after_and_fills_a_bucket(source, data, tmp_path, bucket):
     from training.commands.quantize import quantize as command
 
     bare = write_package(tmp_path / "source", source.card, weights=source.weights_path)
-    arguments = [str(bare.root), str(tmp_path / "out"), "--data", str(data), "--images", "3", "--size", str(TILE),
+    arguments = [str(bare.root), "s3://bucket/out", "--data", str(data), "--images", "3", "--size", str(TILE),
                  "--max-loss", "30", "--progress", "none"]  # fmt: skip
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert [line.split()[:2] for line in result.output.splitlines() if line.startswith("int8")] == [
         ["int8", "openvino"], ["int8", "onnxruntime"]]  # fmt: skip
-    assert (tmp_path / "out" / "model.onnx").is_file()
+    assert {"out/model.onnx", "out/model.yaml"} <= {item.key for item in bucket.objects.all()}

@@ -1,6 +1,7 @@
 """Fetching from, and mirroring to, an S3 server."""
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from geodetect.errors import ConfigError, DownloadError, OutputError, TrainingError
 from geodetect.progress import Reporter
-from training.storage import fetch, fetching, is_remote
+from training.storage import check_vacant, fetch, fetching, is_remote, peek, peeking, sending, sent
 from training.storage.addresses import connect
 from training.storage.mirror import Mirror, check_remote
 
@@ -221,6 +222,8 @@ def test_an_address_without_a_bucket_is_refused():
     for url in ("s3://", "s3:///data"):
         with pytest.raises(ConfigError, match="no bucket"):
             fetch(url)
+    with pytest.raises(ConfigError, match=r"called \.\."), sent("s3://bucket/../other"):
+        pass
 
 
 def test_keys_that_are_refused_or_missing_are_named(store, line, monkeypatch, tmp_path):
@@ -283,7 +286,7 @@ def test_an_outage_stops_nothing_and_loses_nothing(store, line, tmp_path):
         time.sleep(0.1)
     mirror.push(tmp_path)
     assert len(heard.notes) == 1
-    assert "the run goes on" in heard.notes[0]
+    assert "work goes on" in heard.notes[0]
     line.is_cut = False
     mirror.close()
     assert store.get("run/last.ckpt") == b"%d" % epoch
@@ -299,9 +302,7 @@ def test_what_was_not_uploaded_is_told_in_the_end(store, line, tmp_path, case):
     for name in ("last.ckpt", "metrics.csv"):
         (tmp_path / name).write_bytes(b"kept" * 1000)
         mirror.push(tmp_path / name)
-    with pytest.raises(
-        TrainingError, match=r"2 of the run's files .*: last.ckpt, metrics.csv; they are all in"
-    ) as error:
+    with pytest.raises(TrainingError, match=r"2 files could not .*: last.ckpt, metrics.csv; they are all in") as error:
         mirror.close()
     assert str(tmp_path) in str(error.value)
     assert "\n" not in str(error.value)
@@ -322,3 +323,84 @@ def test_another_error_is_not_hidden_by_a_failed_upload(store, line, tmp_path):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert "could not be uploaded" in heard.notes[-1]
+
+
+def test_a_local_path_is_written_as_it_is(tmp_path):
+    check_vacant(tmp_path)
+    with sent(tmp_path / "out") as path:
+        assert path == tmp_path / "out"
+
+
+def write_all(folder):
+    for name in ("annotations/a.json", "train/1.png", ".journal", ".parts/1", "report.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def test_a_folder_is_sent_and_what_tells_that_it_is_whole_comes_last(store, own_home, monkeypatch):
+    order = []
+    upload = Mirror._upload
+    monkeypatch.setattr(Mirror, "_upload", lambda self, name: order.append(name) or upload(self, name))
+    for keep in (None, sending.home() / "prepared"):
+        store.client.delete_object(Bucket="bucket", Key="made/report.json")
+        with sent("s3://bucket/made/", last="annotations", keep=keep) as path:
+            write_all(path)
+        assert store.keys() == {"made/annotations/a.json", "made/train/1.png", "made/report.json"}
+        assert order[-1] == "annotations/a.json"
+        assert path.exists() == (keep is not None)
+    assert not list((sending.home() / "outputs").iterdir())
+
+
+def test_a_file_is_sent_under_its_own_name(store):
+    with sent("s3://bucket/a/b.ckpt") as path:
+        path.write_bytes(b"weights")
+    assert path.name == "b.ckpt"
+    assert store.keys() == {"a/b.ckpt"}
+    with pytest.raises(OutputError, match=r"s3://bucket/a/b.ckpt exists; .* --overwrite"):
+        check_vacant("s3://bucket/a/b.ckpt")
+    with pytest.raises(OutputError, match=r"s3://bucket/a exists"):
+        check_vacant("s3://bucket/a")
+    with pytest.raises(OutputError, match=r"s3://bucket/a/b.ckpt exists"):
+        check_vacant("s3://bucket/a/", ("c.json", "b.ckpt"))
+    check_vacant("s3://bucket/a", ("c.json",))
+    check_vacant("s3://bucket/b")
+
+
+def test_work_that_fails_sends_nothing_and_leaves_nothing(store):
+    with pytest.raises(ZeroDivisionError), sent("s3://bucket/made") as path:
+        write_all(path)
+        raise ZeroDivisionError
+    assert not path.exists()
+    assert not store.keys()
+    with pytest.raises(OutputError, match="nothing can be written to s3://none/made"), sent("s3://none/made"):
+        raise ZeroDivisionError
+
+
+def test_what_a_store_did_not_take_stays_and_the_next_is_apart(store, line, monkeypatch):
+    monkeypatch.setattr(sending, "Mirror", functools.partial(Mirror, backoff=0.01))
+    with pytest.raises(TrainingError, match=r"3 files could not be uploaded .*they are all in") as error:  # noqa: SIM117
+        with sent("s3://bucket/made") as path:
+            write_all(path)
+            line.is_cut = True
+    assert str(path) in str(error.value)
+    assert (path / "train/1.png").is_file()
+    line.is_cut = False
+    with sent("s3://bucket/made") as other:
+        write_all(other)
+    assert path.exists()
+    assert not other.exists()
+    assert len(store.keys()) == 3
+
+
+def test_the_end_of_a_file_is_read_without_the_rest(store, line, monkeypatch):
+    monkeypatch.setattr(peeking, "_BACKOFF", 0.01)
+    store.put("big", b"1" * 100_000 + b"23")
+    store.put("empty", b"")
+    assert peek("s3://bucket/big", 3) == b"123"
+    assert peek("s3://bucket/big", 10**6)[-2:] == b"23"
+    assert peek("s3://bucket/empty", 3) == b""
+    assert peek("s3://bucket/none", 3) is None
+    assert peek("s3://none/none", 3) is None
+    line.is_cut = True
+    with pytest.raises(DownloadError, match="big cannot be read"):
+        peek("s3://bucket/big", 3)

@@ -1,6 +1,7 @@
 """An export's files are one network, or there is no export."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ pytest.importorskip("onnxruntime")
 
 from training.packaging import agreement  # noqa: E402
 from training.packaging.export import ExportSettings, export  # noqa: E402
+from training.source import open_source  # noqa: E402
 
 BUNDLED = "planes-ships-yolov3-tiny"
 NO_MINDSPORE = ("safetensors", "onnx")
@@ -182,3 +184,22 @@ def test_the_command_prints_the_deviations(source, tmp_path, without_mindspore):
     assert "the reference" in result.output
     assert "onnxruntime" in result.output
     assert "model.onnx" in result.output
+
+
+def test_a_package_goes_to_a_bucket_and_json_says_what_it_is(source, bucket, tmp_path, without_mindspore):
+    from training.commands.export import export as command
+
+    def call(*more):
+        arguments = [str(source.root), "s3://bucket/small", "--formats", "safetensors,onnx", "--progress", "json"]
+        return CliRunner().invoke(command, [*arguments, *more])
+
+    result = call()
+    assert result.exit_code == 0, result.output
+    message = json.loads(result.stdout.splitlines()[-1])
+    assert (message["type"], message["output"], message["name"]) == ("result", "s3://bucket/small", "small")
+    assert {f"small/{name}" for name in message["files"]} == {item.key for item in bucket.objects.all()}
+    assert {row["engine"] for row in message["agreements"]} >= {*ENGINES}
+    assert not (tmp_path / "s3:").exists()
+    assert open_source("s3://bucket/small").card.name == "small"
+    assert "s3://bucket/small exists; give another name, or --overwrite" in str(call().exception)
+    assert call("--overwrite").exit_code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,11 +10,12 @@ from geodetect.cli import options
 
 if TYPE_CHECKING:
     from training.packaging.agreement import Agreement
+    from training.packaging.export import Exported
 
 
 @click.command(short_help="Turn a trained network into a model package.")
 @click.argument("model")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder")
 @options.card
 @click.option(
     "--formats", type=options.Names(), default="safetensors,onnx,mindir", show_default=True,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @options.overwrite
 @options.progress
 def export(
-    model: str, folder: Path, card: str | None, formats: tuple[str, ...], float16: bool, progress: str, **settings: Any
+    model: str, folder: str, card: str | None, formats: tuple[str, ...], float16: bool, progress: str, **settings: Any
 ) -> None:
     """Write FOLDER, a model package that `geodetect -m FOLDER` runs, from a trained MODEL.
 
@@ -37,23 +37,38 @@ def export(
     package, or a name of `geodetect models list`.
 
     FOLDER gets the card (model.yaml), weights.safetensors, model.onnx (any batch and size) and model.mindir (one batch
-    and size). All are run on the same input and must agree, else nothing is written. With --keep-detect there are
+    and size). It may be an s3:// or obs:// address. All are run on the same input and must agree, else nothing is written. With --keep-detect there are
     detector.onnx and detector.mindir too, which take RGB / 255 and give boxes; QGIS Deepness and GeoDeep read the
     former.
     """
+    import json
+
     from geodetect.cli.console import make_reporter
+    from geodetect.package import CARD
     from training.packaging.export import ExportSettings
     from training.packaging.export import export as run
     from training.source import open_source
+    from training.storage import check_vacant, sent
 
     wanted = ExportSettings(formats=formats, dtype="float16" if float16 else "float32", **settings)
     with make_reporter(progress) as reporter:
-        exported = run(open_source(model, card), folder, wanted, reporter)
+        if not wanted.overwrite:
+            check_vacant(folder)
+        with sent(folder, reporter, last=CARD) as place:
+            exported = run(open_source(model, card, reporter), place, wanted, reporter)
     if progress == "json":
-        return
+        return click.echo(json.dumps({"type": "result", "output": folder, **report(exported)}))
     print_agreements(exported.agreements)
     click.echo(f"{exported.package.card.name} is written to {folder}: {', '.join(exported.files)}")
     click.echo(f"Licence: {exported.package.licence_note}")
+
+
+def report(exported: Exported) -> dict[str, Any]:
+    """Return what was written, and how exactly it agrees, as plain values."""
+    import dataclasses
+
+    agreements = [dataclasses.asdict(row) for row in exported.agreements]
+    return {"name": exported.package.card.name, "files": list(exported.files), "agreements": agreements}
 
 
 def print_agreements(agreements: tuple[Agreement, ...]) -> None:

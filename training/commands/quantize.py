@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Make a model smaller and faster: INT8.")
 @click.argument("model")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder")
 @click.option("--data", required=True, metavar="FOLDER", help="Prepared data set; may be a URL.")
 @options.card
 @click.option("--images", type=int, default=100, show_default=True, help="Images to calibrate on.")
@@ -35,27 +35,31 @@ if TYPE_CHECKING:
 @click.option("--name", help="Name of the model.  [default: the card's with -int8]")
 @options.overwrite
 @options.progress
-def quantize(model: str, folder: Path, data: str, card: str | None, progress: str, **settings: Any) -> None:
+def quantize(model: str, folder: str, data: str, card: str | None, progress: str, **settings: Any) -> None:
     """Write FOLDER, a model package whose network computes in INT8, from a trained MODEL.
 
     MODEL is a training run's folder, a checkpoint with its --card, a model package, or a name of `geodetect models
-    list`. The ranges of values are taken from images of --data; its val split tells the average precision before and
+    list`. FOLDER may be an s3:// or obs:// address. The ranges of values are taken from images of --data; its val split tells the average precision before and
     after, in OpenVINO and in ONNX Runtime, which both run the one file. Where AP falls by more than --max-loss,
     nothing is written.
     """
     import json
 
     from geodetect.cli.console import make_reporter
+    from geodetect.package import CARD
     from training.packaging.quantize import QuantizeSettings
     from training.packaging.quantize import quantize as run
     from training.source import open_source
-    from training.storage import fetch
+    from training.storage import check_vacant, fetch, sent
 
     wanted = QuantizeSettings(**settings)
     with make_reporter(progress) as reporter:
-        found = run(open_source(model, card, reporter), fetch(data, reporter=reporter), folder, wanted, reporter)
+        if not wanted.overwrite:
+            check_vacant(folder)
+        with sent(folder, reporter, last=CARD) as place:
+            found = run(open_source(model, card, reporter), fetch(data, reporter=reporter), place, wanted, reporter)
     if progress == "json":
-        return click.echo(json.dumps({"type": "result", **report(found)}))
+        return click.echo(json.dumps({"type": "result", "output": folder, **report(found)}))
     print_table(found)
     click.echo(f"{found.package.card.name} is written to {folder}")
     click.echo(f"Licence: {found.package.licence_note}")

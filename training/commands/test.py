@@ -12,7 +12,7 @@ from training.commands.eval import job_options, make_job
 
 @click.command(short_help="Write detections as evaluation servers take them.")
 @job_options
-@click.option("-o", "--output", metavar="FOLDER", required=True, help="Where to write.")
+@click.option("-o", "--output", metavar="FOLDER", required=True, help="Where to write; may be a URL.")
 @click.option("--keep-tiles", is_flag=True, help="DOTA: do not merge tiles called IMAGE__RATE__LEFT___TOP.")
 def test(output: str, keep_tiles: bool, overwrite: bool, progress: str, **values: Any) -> None:
     """Write a model's detections on images, labelled or not.

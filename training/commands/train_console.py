@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -81,6 +82,11 @@ class JsonTrainReporter(JsonReporter, TrainReporter):
         values = {key: round(value, 6) if isinstance(value, float) else value for key, value in row.to_dict().items()}
         self.emit({"type": "measured", "steps": steps, "total": total, **values})
 
+    @staticmethod
+    def emit(message: dict) -> None:
+        """Print one message, with null for what is not a number: JSON has no NaN."""
+        JsonReporter.emit({key: None if _is_nan(value) else value for key, value in message.items()})
+
 
 class LineReporter(TrainReporter, AbstractContextManager):
     """A line a row, for logs; with `quiet`, nothing at all."""
@@ -112,6 +118,10 @@ def make_train_reporter(progress: str) -> BarReporter | JsonTrainReporter | Line
     if progress == "auto" and Console(stderr=True).is_terminal:
         return BarReporter()
     return LineReporter(quiet=progress == "none")
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _line(row: Row, left: str) -> str:

@@ -35,6 +35,8 @@ class Index:
         classes: names.
         category_ids: the COCO file's number of each class.
         notes: sentences that the user should know.
+        areas: (M,) float64, px², of the objects' outlines, by which COCO calls them small, medium or large; None where
+            the file does not tell, and the boxes' areas stand for them.
     """
 
     root: Path
@@ -48,6 +50,7 @@ class Index:
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    areas: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -78,6 +81,7 @@ class Index:
             boxes=self.boxes[rows],
             labels=self.labels[rows],
             ignored=self.ignored[rows],
+            areas=None if self.areas is None else self.areas[rows],
         )
 
 
@@ -115,8 +119,8 @@ def read_index(
     sizes = check_images(root, files, to_train=split == "train")
     _check_sizes(images, sizes, files, source)
     columns, notes = _objects(annotations, ids, sizes, label_of, source)
-    offsets, boxes, labels, ignored = columns
-    index = Index(root, files, ids, sizes, offsets, boxes, labels, ignored, names, numbers, notes)
+    offsets, boxes, labels, ignored, areas = columns
+    index = Index(root, files, ids, sizes, offsets, boxes, labels, ignored, names, numbers, notes, areas)
     learnable = ~index.ignored & _is_valid(index.boxes)
     if split == "train" and not learnable.any():
         raise LabelError(f"{source} holds no object to learn from; label some, or check the class filter")
@@ -195,8 +199,8 @@ def _check_sizes(images: list[dict[str, Any]], sizes: np.ndarray, files: Sequenc
 
 def _objects(
     annotations: list[dict[str, Any]], ids: np.ndarray, sizes: np.ndarray, label_of: Mapping[int, int], source: Path
-) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
-    """Return offsets, boxes, labels and ignored, sorted by image and otherwise in the file's order; and notes."""
+) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """Return offsets, boxes, labels, ignored and areas, sorted by image, else in the file's order; and notes."""
     place = {number: i for i, number in enumerate(ids.tolist())}
     owner = np.array([place.get(_field(a, "image_id", int, source), -1) for a in annotations], np.int64)
     if (owner < 0).any():
@@ -216,7 +220,17 @@ def _objects(
         f"{cut} of {len(told)} boxes reach over their image's border and are cut there" if cut else "",
         f"{lost} of {len(told)} boxes have no area inside their image and are left out" if lost else "",
     )
-    return (*columns, labels[keep], ignored[keep]), tuple(note for note in notes if note)
+    areas = _areas(annotations)
+    rest = labels[keep], ignored[keep], None if areas is None else areas[keep]
+    return (*columns, *rest), tuple(note for note in notes if note)
+
+
+def _areas(annotations: list[dict[str, Any]]) -> np.ndarray | None:
+    """Return the areas that the file tells (M,), None where it tells not all of them."""
+    told = [annotation.get("area") for annotation in annotations]
+    if not all(isinstance(value, int | float) and value >= 0 for value in told):
+        return None
+    return np.array(told, np.float64)
 
 
 def _corners(annotations: list[dict[str, Any]], source: Path) -> np.ndarray:

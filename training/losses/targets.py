@@ -32,7 +32,7 @@ class Targets:
     heads: Heads
     n_classes: int
     rule: str  # "best" or "several", see RULES
-    max_boxes: int  # objects an image; further ones are left out. Also the boxes a head lists for its ignore mask
+    max_boxes: int  # objects an image; further ones are ignored. Also the boxes a head lists for its ignore mask
     max_ignored: int = 32  # ignored boxes an image; the largest are kept
     label_smooth: float = 0.0  # taken from the true class and shared by the others
     several_iou: float = 0.213
@@ -65,19 +65,20 @@ class Targets:
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         sides = boxes[:, 2:] - boxes[:, :2]
         solid = (sides > 0).all(axis=1)
-        kept = np.flatnonzero(solid & ~ignored)[: self.max_boxes]
+        objects = np.flatnonzero(solid & ~ignored)
+        kept, beyond = objects[: self.max_boxes], objects[self.max_boxes :]
         centres = (boxes[kept, :2] + boxes[kept, 2:]) // 2
         values = np.concatenate([centres / size, sides[kept] / size], axis=1, dtype=np.float32)
         labels = np.asarray(labels)[kept]
-        objects, anchors = self._assigned(sides[kept])
+        owners, anchors = self._assigned(sides[kept])
         arrays: list[np.ndarray] = []
         per_head = len(self.heads.anchors[0])
         for level, stride in enumerate(self.heads.strides):
             first = (len(self.heads.strides) - 1 - level) * per_head
             mine = (first <= anchors) & (anchors < first + per_head)
-            truth = self._truth(values, labels, (objects[mine], anchors[mine] - first), size // stride)
+            truth = self._truth(values, labels, (owners[mine], anchors[mine] - first), size // stride)
             arrays += [truth, self._listed(truth)]
-        return (*arrays, self._ignored(boxes[solid & ignored], size))
+        return (*arrays, self._ignored(np.concatenate([boxes[solid & ignored], boxes[beyond]]), size))
 
     def _assigned(self, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (object, anchor) pairs, anchors counted from the smallest, in the objects' order."""

@@ -115,6 +115,8 @@ def quantize(
         measured = measure(wanted, index, files, reporter)
         before, after = measured[: -len(RUNNERS)], measured[-len(RUNNERS) :]
         _refuse(before[0], after, settings.max_loss)
+        if 100 * before[0].ap <= settings.max_loss:
+            reporter.note(f"AP is {100 * before[0].ap:.1f} before already, which tells nothing of what INT8 costs")
         record_selftest(quantised, work / "selftest.npz")
         card = _with_figures(card, before[0], after, len(index))
         package = write_package(work / "package", card, onnx=work / "model.onnx", selftest=work / "selftest.npz")

@@ -26,7 +26,6 @@ from training.prepare.report import Report, boxes_of, by_class, gsd_range, in_or
 from training.prepare.settings import PrepareSettings
 from training.prepare.tiles import Job, Look, Pixels, look, write_tiles
 from training.prepare.workers import Workers
-from training.storage.addresses import key_of
 
 _TILES_A_JOB = 64  # some seconds of work: what a killed run loses at most in each worker
 
@@ -65,23 +64,16 @@ def prepare(settings: PrepareSettings, reporter: Reporter = SILENT) -> Report:
         DownloadError: data cannot be fetched.
         Cancelled: the user stopped the run.
     """
-    from training.storage import Mirror, check_remote, fetch, is_remote
+    from training.storage import fetch, sent
 
-    if is_remote(settings.out):
-        check_remote(settings.out)
-    here = replace(
-        settings,
-        data=tuple(str(fetch(path, reporter=reporter)) for path in settings.data),
-        labels=str(fetch(settings.labels, reporter=reporter)) if settings.labels else None,
-        out=str(home() / "prepared" / key_of(settings.out) if is_remote(settings.out) else settings.out),
-    )
-    report = _prepare(here, reporter)
-    if is_remote(settings.out):
-        mirror = Mirror(Path(here.out), settings.out, reporter)
-        for name in (*SPLITS, sheet.NAME, REPORT, "annotations"):
-            mirror.push(Path(here.out).resolve() / name)
-        mirror.close()
-    return report
+    with sent(settings.out, reporter, last="annotations", keep=home() / "prepared") as out:
+        here = replace(
+            settings,
+            data=tuple(str(fetch(path, reporter=reporter)) for path in settings.data),
+            labels=str(fetch(settings.labels, reporter=reporter)) if settings.labels else None,
+            out=str(out),
+        )
+        return _prepare(here, reporter)
 
 
 def _prepare(settings: PrepareSettings, reporter: Reporter) -> Report:

@@ -79,7 +79,7 @@ class TrainConfig:
     ignore_threshold: float = setting(
         "Training", 0.7, "IoU with an object from which on a prediction is no background.", least=0, most=1
     )
-    max_box: int = setting("Training", 240, "Objects an image; further ones are left out.", least=1, most=10_000)
+    max_box: int = setting("Training", 240, "Objects an image; further ones are ignored.", least=1, most=10_000)
     seed: int = setting("Training", 1, "Of weights, order and augmentation.", least=0, most=2**31 - 1)
     augment: Augment = dataclasses.field(
         default_factory=Augment,
@@ -116,7 +116,7 @@ class TrainConfig:
     device_num: int = setting(
         "Devices", 1, "Devices to train on; above 1, a process is started for each.", least=1, most=4096, free=True
     )
-    is_distributed: bool = setting("Devices", False, "A launcher such as msrun started this process.", free=True)
+    is_distributed: bool = setting("Devices", False, "Refuse to train alone; msrun's processes are known anyway, false too.", free=True)
     rank: int | None = setting(
         "Devices", None, "This process's number; the launcher tells it, another is refused.", least=0, free=True
     )
@@ -124,7 +124,7 @@ class TrainConfig:
         "Devices", None, "Number of processes; the launcher tells it, another is refused.", least=1, free=True
     )
     sync_norm: bool = setting("Devices", False, "Batch normalisation over all devices.")
-    bind_cpu: bool = setting("Devices", False, "Keep each process on cores of its own.", free=True)
+    bind_cpu: bool = setting("Devices", False, "Keep each of device_num processes on cores of its own.", free=True)
     need_profiler: bool = setting("Devices", False, "Profile a few steps into RUN/profile.", free=True)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from geodetect.files import replacing
 from geodetect.package import CARD, read_card
 from training.run.card import model_name
 from training.run.config import TrainConfig
-from training.run.metrics import CSV
+from training.run.remote import catch_up, holds_run, local_folder
 from training.run.settings import read_settings
 from training.run.state import LAST
 
@@ -49,17 +49,17 @@ def choose_folder(config: TrainConfig) -> Path:
     """Return the folder of a run on this machine; nothing is made but, on resuming, a copy of what a URL holds.
 
     Without `ckpt_path` that is runs/NETWORK-DATA, with a number behind it where there are such runs, and on resuming
-    the last of them. With a URL, it is a folder of the URL's last name in runs/.
+    the last of them. With a URL, it is runs/BUCKET/KEY; on resuming, the store's run is fetched where it is further.
 
     Raises:
         OutputError: the folder holds a run and is not to be resumed, or it is to be and there is none.
-        DownloadError: the run cannot be fetched.
+        DownloadError: the run cannot be fetched, or the store does not tell whether there is one.
     """
     path, goes_on = config.ckpt_path, config.resume or bool(config.resume_ckpt)
     if "://" in path:
-        folder = Path(RUNS) / model_name(path.rstrip("/").rpartition("/")[2])
-        if config.resume and not (folder / LAST).is_file():
-            _restore(path, folder)
+        folder = local_folder(path, Path(RUNS))
+        if config.resume:
+            catch_up(path, folder, CONFIG)
     elif path:
         folder = Path(path)
     else:
@@ -67,19 +67,20 @@ def choose_folder(config: TrainConfig) -> Path:
         numbers = [_number(path, base) for path in base.parent.glob(f"{base.name}*") if (path / LAST).exists()]
         last = max(numbers, default=0)
         folder = _numbered(base, max(last, 1) if config.resume else last + 1)
-    if not goes_on and (folder / LAST).exists():
-        raise OutputError(f"{folder} holds a run already; give --resume to go on with it, or another --ckpt-path")
+    if not goes_on:
+        _check_free(folder, path)
     if config.resume and not config.resume_ckpt and not (folder / LAST).is_file():
         raise OutputError(f"{folder} holds no {LAST} to go on from; give the run's folder as --ckpt-path")
     return folder
 
 
-def _restore(url: str, folder: Path) -> None:
-    """Fetch what a run needs to go on, on a machine that has not seen it."""
-    from training.storage import fetch
-
-    for name in (LAST, CONFIG, CARD, CSV):
-        fetch(f"{url.rstrip('/')}/{name}", folder)
+def _check_free(folder: Path, path: str) -> None:
+    """Raise OutputError where a new run would replace another one, here or at its URL."""
+    taken: str | Path | None = folder if (folder / LAST).exists() else None
+    if taken is None and "://" in path and holds_run(path):
+        taken = path
+    if taken is not None:
+        raise OutputError(f"{taken} holds a run already; give --resume to go on with it, or another --ckpt-path")
 
 
 def collect_settings(file: str | Path | None, values: Mapping[str, Any]) -> TrainConfig:

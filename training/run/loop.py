@@ -49,6 +49,8 @@ def train(config: TrainConfig, reporter: Reporter = SILENT) -> Run:
     devices = start(config.is_distributed or is_worker(), config.device)
     _check_place(config, devices)
     reporter = reporter if devices.is_master else SILENT
+    if config.bind_cpu and config.device_num == 1:
+        reporter.note("bind_cpu does nothing without a device_num above 1; under your own msrun give --bind_core=True")
     inputs = read_inputs(config, choose_folder(config), devices, reporter)
     with stopping() as stop:
         return _Loop(inputs, devices, reporter, stop).run()
@@ -175,8 +177,14 @@ def _check_place(config: TrainConfig, devices: Devices) -> None:
     for name, told, true in (("rank", config.rank, devices.rank), ("group_size", config.group_size, devices.size)):
         if told not in (None, true):
             raise ConfigError(f"{name} is {told}, but the launcher says {true}; leave it out")
-    if config.device_num not in (1, devices.size):
+    if config.device_num in (1, devices.size):
+        return
+    if is_worker():
         raise ConfigError(
-            f"device_num is {config.device_num}, but there is 1 process; run `geodetect train --device-num "
-            f"{config.device_num}`, which starts the others"
+            f"device_num is {config.device_num}, but the launcher started {devices.size} processes; leave it out, or "
+            f"give {devices.size}"
         )
+    raise ConfigError(
+        f"device_num is {config.device_num}, but this process trains alone; run `geodetect train --device-num "
+        f"{config.device_num}`, which starts one for each device"
+    )

@@ -54,7 +54,7 @@ class Outputs:
             check_remote(config.ckpt_path)
             self._mirror = Mirror(self.folder, config.ckpt_path, reporter)
         if devices.is_master:
-            if not inputs.progress.total:
+            if not inputs.progress.total or not (self.folder / CONFIG).is_file():  # a new run, or a new folder of one
                 make_folder(self.folder, config, inputs.card)
                 self._push(CONFIG, "model.yaml")
             self._metrics = Metrics(self.folder, terms, after=inputs.progress.total)

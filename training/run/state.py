@@ -7,7 +7,6 @@ bytes, `moments.run`: every loader leaves out what begins so.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -39,6 +38,9 @@ class Progress:
         total: steps done since the start of the run.
         seed: of the run; with epoch and step all the random state there is.
         settings: what a resumed run must share, see `TrainConfig.fixed`.
+        images: to learn from; this and the next two a resumed run must share as well, since `total` counts steps.
+        batch: images a step, on all devices together.
+        steps: an epoch.
         best: AP50 of the best weights, None before the first evaluation.
         pending: measurements of steps since the last row of metrics.csv.
     """
@@ -48,6 +50,9 @@ class Progress:
     total: int = 0
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    images: int = 0
+    batch: int = 0
+    steps: int = 0
     best: float | None = None
     pending: tuple[tuple[float, ...], ...] = ()
 
@@ -116,9 +121,18 @@ def check_resumable(at: Progress, settings: Mapping[str, Any], where: Path) -> N
         )
 
 
-def digest(settings: Mapping[str, Any]) -> str:
-    """Return a short hash of settings, by which runs can be told apart."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+def check_same_steps(at: Progress, now: Progress, where: Path) -> None:
+    """Raise ModelError where a step would not be what it was: the learning rate is a function of its number."""
+    for what, way, was, is_now in (
+        ("images to learn from", "give the data set that it began with", at.images, now.images),
+        ("images a step", "give the number of devices that it began with", at.batch, now.batch),
+        ("steps an epoch", "give the data set and devices that it began with", at.steps, now.steps),
+    ):
+        if was != is_now:
+            raise ModelError(
+                f"{where} is of a run with {was:,} {what}, now it would be {is_now:,}; {way}, or start a new run with "
+                f"--pretrained-checkpoint {where}"
+            )
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:

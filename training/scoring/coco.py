@@ -144,8 +144,7 @@ def _dataset(index: Index, annotations: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _truth(index: Index) -> list[dict[str, Any]]:
     images = np.repeat(np.arange(len(index)), np.diff(index.offsets))
-    areas = getattr(index, "areas", None)  # COCO's own are those of the outlines
-    return _annotations(images, index.boxes, index.labels, areas, iscrowd=index.ignored.astype(int))
+    return _annotations(images, index.boxes, index.labels, index.areas, iscrowd=index.ignored.astype(int))
 
 
 def _detections(found: Detections) -> list[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from training.scoring.score import check, score_found
 from training.scoring.settings import ScoreSettings
 from training.scoring.tiles import merge_tiles
 from training.source import open_source
-from training.storage import fetch
+from training.storage import check_vacant, fetch, is_remote, sent
 
 LEVELS = ("auto", "tile", "scene")
 FIGURES, CURVES, CONFUSION = "scores.json", "precision-recall.png", "confusion.png"
@@ -73,7 +75,7 @@ def evaluate_model(
 
     Args:
         job: model and images.
-        output: folder for `scores.json`, `precision-recall.png` and `confusion.png`; None writes nothing.
+        output: folder, or its URL, for `scores.json`, `precision-recall.png` and `confusion.png`; None: nothing.
         overwrite: replace files that are there.
         reporter: is told progress and notes, and may cancel.
 
@@ -81,25 +83,21 @@ def evaluate_model(
         InputError: model, images, option or output cannot be used; nothing was written.
         EngineError: the engine or the device is not there.
     """
-    folder = None if output is None else _output(Path(output), (FIGURES, CURVES, CONFUSION), overwrite)
-    package, index, level = _open(job, reporter)
-    if not index.classes:
-        raise LabelError(f"{index.root} has no labels to compare with; give a folder with annotations/ or labelTxt/")
-    check(package.card, index)
-    found, run = _find(job, package, index, level, reporter)
-    scores = score_found(found, package.card, index, job.settings, reporter)
-    if folder is not None:
+    if output is None:
+        return _score(job, reporter)[0]
+    with _output(output, (FIGURES, CURVES, CONFUSION), overwrite, reporter) as folder:
+        scores, card, run = _score(job, reporter)
         with replacing(folder / FIGURES) as temporary:
             temporary.write_text(json.dumps({**scores.to_dict(), "run": run}, indent=2) + "\n", "utf-8")
-        draw_curves(folder / CURVES, scores, _colours(package.card, scores))
+        draw_curves(folder / CURVES, scores, _colours(card, scores))
         draw_confusion(folder / CONFUSION, scores)
     return scores
 
 
 def write_detections(
     job: Job, output: str | Path, keep_tiles: bool = False, overwrite: bool = False, reporter: Reporter = SILENT
-) -> tuple[Path, ...]:
-    """Write a model's detections as evaluation servers take them, and return the files.
+) -> tuple[Path | str, ...]:
+    """Write a model's detections as evaluation servers take them, and return the files, or their URLs.
 
     `detections-coco.json` has the image and category ids of the annotation file; of images without one, and of
     classes that it does not have, the number in order of the files, and of the model's classes, from 1 on.
@@ -107,7 +105,7 @@ def write_detections(
 
     Args:
         job: model and images.
-        output: folder to write to.
+        output: folder to write to, or its URL.
         keep_tiles: do not merge tiles.
         overwrite: replace files that are there.
         reporter: is told progress and notes, and may cancel.
@@ -116,7 +114,24 @@ def write_detections(
         InputError: model, images, option or output cannot be used; nothing was written.
         EngineError: the engine or the device is not there.
     """
-    folder = _output(Path(output), (COCO_FILE, DOTA_FILE), overwrite)
+    names = COCO_FILE, DOTA_FILE
+    with _output(output, names, overwrite, reporter) as folder:
+        _write_detections(job, folder, keep_tiles, reporter)
+    base = str(output).rstrip("/")
+    return tuple(f"{base}/{name}" if is_remote(output) else Path(output) / name for name in names)
+
+
+def _score(job: Job, reporter: Reporter) -> tuple[Scores, ModelCard, dict[str, Any]]:
+    """Return the figures, whose they are, and what is to be known of how they came about."""
+    package, index, level = _open(job, reporter)
+    if not index.classes:
+        raise LabelError(f"{index.root} has no labels to compare with; give a folder with annotations/ or labelTxt/")
+    check(package.card, index)
+    found, run = _find(job, package, index, level, reporter)
+    return score_found(found, package.card, index, job.settings, reporter), package.card, run
+
+
+def _write_detections(job: Job, folder: Path, keep_tiles: bool, reporter: Reporter) -> None:
     package, index, level = _open(job, reporter)
     known = check(package.card, index) if index.classes else None
     found, _ = _find(job, package, index, level, reporter)
@@ -133,7 +148,6 @@ def write_detections(
         classes, numbers = index.classes, index.category_ids
     write_coco(folder / COCO_FILE, found, index.ids, numbers)
     write_dota(folder / DOTA_FILE, whole, images, classes)
-    return folder / COCO_FILE, folder / DOTA_FILE
 
 
 def _open(job: Job, reporter: Reporter) -> tuple[ModelPackage, Index, str]:
@@ -171,7 +185,10 @@ def _find(
     if level == "scene":
         return find_in_scenes(package, index, job.choice, job.settings, reporter), run | dataclasses.asdict(job.choice)
     _note_large(package.card, index, reporter)
-    engine = open_engine(package, **dataclasses.asdict(job.choice))
+    choice = dataclasses.asdict(job.choice)
+    if job.settings.postprocess == "upstream" and choice["precision"] == "auto":
+        choice["precision"] = "float32"  # as the published figures were taken
+    engine = open_engine(package, **choice)
     try:
         run |= {"engine": engine.name, "device": engine.device, "precision": engine.precision}
         reporter.note(f"{package.card.name} on {engine.name}, {engine.device}, {engine.precision}")
@@ -191,15 +208,19 @@ def _note_large(card: ModelCard, index: Index, reporter: Reporter) -> None:
         )
 
 
-def _output(folder: Path, names: tuple[str, ...], overwrite: bool) -> Path:
-    """Return the folder to write to, made where it is not there; raises OutputError before any work is done."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made ({error.strerror}); give another") from error
-    for name in names:
-        check_writable(folder / name, overwrite)
-    return folder
+@contextlib.contextmanager
+def _output(output: str | Path, names: tuple[str, ...], overwrite: bool, reporter: Reporter) -> Iterator[Path]:
+    """Yield the folder to write to, made where it is not there; raises OutputError before any work is done."""
+    if not overwrite:
+        check_vacant(output, names)
+    with sent(output, reporter) as folder:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"the folder {folder} cannot be made ({error.strerror}); give another") from error
+        for name in names:
+            check_writable(folder / name, overwrite)
+        yield folder
 
 
 def _colours(card: ModelCard, scores: Scores) -> list[str]:

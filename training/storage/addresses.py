@@ -31,10 +31,12 @@ def is_remote(url: str | os.PathLike) -> bool:
 
 
 def key_of(url: str) -> str:
-    """Return BUCKET/KEY of an address; raises ConfigError where there is no bucket."""
+    """Return BUCKET/KEY of an address; raises ConfigError where there is no bucket, or a `..` in it."""
     key = url.split("://", 1)[1].strip("/")
     if not key or url.split("://", 1)[1].startswith("/"):
         raise ConfigError(f"{url} names no bucket; write it as s3://BUCKET/FOLDER")
+    if ".." in key.split("/"):  # would lead out of the folders that are named after addresses
+        raise ConfigError(f"{url} has a part called .., which no address may have")
     return key
 
 

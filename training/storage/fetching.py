@@ -67,7 +67,7 @@ def fetch(url: str | Path, into: Path | None = None, reporter: Reporter = SILENT
     target = (into or home() / "remote" / Path(key).parent) / PurePosixPath(key).name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target):
+        with alone(target):
             store = connect(url)
             _Fetch(url, target, reporter).run(store, _listing(store, url, key))
     except KeyboardInterrupt:
@@ -215,8 +215,8 @@ def _range(store: Any, key: str, start: int, end: int) -> bytes:
 
 
 @contextlib.contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, while others wait for it."""
+def alone(target: Path) -> Iterator[None]:
+    """Hold the lock of a path, a file beside it, that ends with the process; others wait for it."""
     with target.with_name(f".{target.name}.lock").open("w") as file:
         with contextlib.suppress(ImportError):  # Windows, where no two processes train
             import fcntl

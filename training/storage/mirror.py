@@ -1,4 +1,4 @@
-"""A run's folder, kept in an object store as well while the run goes on.
+"""A folder, such as a run's, kept in an object store as well while work goes on in it.
 
 The local folder is what counts: an upload that fails stops nothing, is tried again, and is told in the end.
 """
@@ -34,7 +34,7 @@ class Mirror:
     """Copies files of a folder to an address, in a thread of its own.
 
     Args:
-        folder: the run's.
+        folder: to be kept there.
         url: `s3://` or `obs://` of the folder there.
         reporter: told, from the thread that calls `push` or `close`, when uploads fail and when they work again.
         backoff: s until a failed upload is tried again, doubled each time.
@@ -56,16 +56,16 @@ class Mirror:
     def push(self, path: Path) -> None:
         """Have a file, or all files of a folder, uploaded as it then is; returns at once.
 
-        A relative path is one below the run's folder. A file pushed again before its turn is uploaded once, in its
+        A relative path is one below the folder; names that begin with a dot are left out. A file pushed again before its turn is uploaded once, in its
         newest state; an older state never follows.
         """
         path = self._folder / path
         files = [item for item in path.rglob("*") if item.is_file()] if path.is_dir() else [path.absolute()]
         with self._change:
             for file in files:
-                name = file.relative_to(self._folder).as_posix()
-                if not file.name.startswith("."):  # not yet whole
-                    self._waiting[name] = None
+                name = file.relative_to(self._folder)
+                if not any(part.startswith(".") for part in name.parts):  # not yet whole, or of this machine alone
+                    self._waiting[name.as_posix()] = None
             self._change.notify_all()
         self._tell()
 
@@ -84,7 +84,7 @@ class Mirror:
             names = sorted(self._waiting)
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             raise TrainingError(
-                f"{len(names)} of the run's files could not be uploaded to {self._url} ({self._problem}): {shown}; "
+                f"{len(names)} files could not be uploaded to {self._url} ({self._problem}): {shown}; "
                 f"they are all in {self._folder}, copy them from there"
             )
 
@@ -143,7 +143,7 @@ class Mirror:
         self._failures += 1
         if not self._problem:
             self._notes.append(
-                f"uploads to {self._url} fail ({reason(error)}); the run goes on, its files stay in {self._folder} and "
+                f"uploads to {self._url} fail ({reason(error)}); work goes on, its files stay in {self._folder} and "
                 "are tried again"
             )
         self._problem = reason(error)
