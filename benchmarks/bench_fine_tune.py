@@ -23,10 +23,8 @@ import numpy as np
 import rasterio
 from affine import Affine
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.measure import ROOT
+from benchmarks.measure import ROOT, show
 
 SHARED = Path(os.environ.get("GEODETECT_SHARED", ROOT.parent / "shared"))
 
@@ -103,20 +101,12 @@ def main() -> None:
     with open(out / "run" / "metrics.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     scores = json.loads((out / "scores" / "scores.json").read_text("utf-8"))
-    table = Table(
-        "step",
-        *(f"{name}, s" for name in seconds),
-        "loss, first and last",
-        "images/s",
-        "AP50, first and last",
-        box=None,
-    )
     speeds = sorted(float(row["images_per_s"]) for row in rows[1:])
-    losses = f"{float(rows[0]['loss']):.1f} {float(rows[-1]['loss']):.1f}"
-    times = (f"{value:.0f}" for value in seconds.values())
     first = next(float(row["AP50"]) for row in rows if row["AP50"])
-    table.add_row("", *times, losses, f"{speeds[len(speeds) // 2]:.1f}", f"{first:.3f} {scores['coco']['AP50']:.3f}")
-    Console().print(table)
+    show("From labels to detections", ("step", "seconds"), [(name, f"{value:.0f}") for name, value in seconds.items()])
+    print(f"loss {float(rows[0]['loss']):.1f} at first, {float(rows[-1]['loss']):.1f} at last")
+    print(f"AP50 {first:.3f} after one epoch, {scores['coco']['AP50']:.3f} at last")
+    print(f"{speeds[len(speeds) // 2]:.1f} images/s, median")
     print(f"all of it is in {out}")
 
 

@@ -34,6 +34,8 @@ def open_source(model: str | Path, card: str | Path | None = None, reporter: Rep
     elif card is not None and is_remote(card):
         card = fetch(str(card), reporter=reporter)
     path = Path(model)
+    if not path.exists() and (len(path.parts) > 1 or path.suffix in registry.MODEL_FILES):  # no name looks like that
+        raise ModelError(f"{path} is not there, neither file nor folder; check the path")
     if card is None and (path.is_file() or _is_run(path)):
         beside = (path if path.is_dir() else path.parent) / CARD
         card = beside if beside.is_file() and path != beside else None

@@ -117,7 +117,7 @@ def read_values(path: Path) -> np.ndarray:
         raise ModelError(f"{path} is no Darknet weights file: it has {len(blob)} bytes")
     major, minor, _ = np.frombuffer(blob, "<i4", 3)
     if not (0 <= major < 1000 and 0 <= minor < 1000):
-        raise ModelError(f"{path} is no Darknet weights file: it states version {major}.{minor}")
+        raise ModelError(f"{path} is no Darknet weights file: it does not begin with a version of Darknet")
     header = 20 if major * 10 + minor >= 2 else 16  # since 0.2 the number of images seen has 64 bits
     if (len(blob) - header) % 4:
         raise ModelError(f"{path} is cut off: its {len(blob) - header} bytes of values are no whole number of float32")

@@ -74,15 +74,15 @@ def laws(folder, devices):
             assert sum(isinstance(cell, SyncBatchNorm) for _, cell in network.cells_and_names()) == 3
         assert list(state(network)) == list(own)
         found |= {f"own/{mode}": own, f"start/{mode}": start, f"two/{mode}": train(network, devices, mode == "fixed")}
-        if devices.is_master and mode != "plain":  # it would be that of "sync"
-            alone = Network()
-            for item in alone.get_parameters():
-                item.set_data(mindspore.Tensor(start[item.name]))
-            found[f"one/{mode}"] = train(alone, Devices(), mode == "fixed")
     found["calls"] = {
         "average": parallel.average(np.full((2, 3), devices.rank + 1.0), devices),
         "scalar": parallel.average(devices.rank, devices),
     }
+    mode = ("sync", "fixed")[devices.rank]  # both at the same time, each on its own; "plain" would be "sync"
+    alone = Network()
+    for item in alone.get_parameters():
+        item.set_data(mindspore.Tensor(found[f"start/{mode}"][item.name]))
+    found[f"one/{mode}"] = train(alone, Devices(), mode == "fixed")
     flat = {f"{key}/{name}": value for key, values in found.items() for name, value in values.items()}
     np.savez(folder / f"{devices.rank}.npz", **flat)
     print(f"rank {devices.rank} of {devices.size} is done")

@@ -245,6 +245,7 @@ def test_noise_without_objects_gives_figures_and_no_crash(tmp_path):
     edit_labels(root, lambda coco: coco.update(annotations=[]), "val")
     result = call("eval", "-m", MODEL, "--data", root, "--size", 64, "-o", tmp_path / "o")
     assert result.stdout.count("-1.000") == 12
+    assert "(-1: no object of that area is labelled)" in result.stdout
     assert "no object" in result.stderr
     silent = call("eval", "-m", MODEL, "--data", write_dataset(tmp_path / "d", split="val"), "--size", 64, "--floor", 1)
     assert silent.stdout.count("= 0.000") >= 4

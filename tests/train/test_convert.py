@@ -230,5 +230,5 @@ def test_a_checkpoint_goes_from_bucket_to_bucket(bucket, tmp_path):
     assert "darknet53.conv.1: yolov3, the first 1 of 75 convolutions; written to s3://bucket/made" in result.output
     bucket.download_file("made/start.safetensors", str(tmp_path / "start.safetensors"))
     assert len(read_parameters(tmp_path / "start.safetensors")) == 5
-    with pytest.raises(OutputError, match="s3://bucket/made/start.safetensors exists"):
+    with pytest.raises(OutputError, match=r"made/start\.safetensors exists"):
         CliRunner().invoke(command, arguments, catch_exceptions=False)

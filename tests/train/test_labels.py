@@ -213,6 +213,15 @@ def test_a_wrong_yolo_line_is_refused(tmp_path, wrong, reason):
         read_labels([yolo(tmp_path, f"0 .5 .5 .1 .1\n{wrong}\n")])
 
 
+def test_one_folder_for_train_and_val_is_taken_once(tmp_path):
+    yolo(tmp_path, "1 0.5 0.5 0.2 0.4\n", "train")
+    path = tmp_path / "data.yaml"
+    path.write_text("names: [plane, ship]\ntrain: images/train\nval: ./images/train\n")
+    found = read_labels([path])
+    assert [image.split for image in found.images] == ["train"]
+    assert "for both train and val, and taken once; --val-share" in found.notes[0]
+
+
 def test_yolo_without_names_takes_the_chosen_classes(tmp_path):
     (yolo(tmp_path, "1 .5 .5 .1 .1") / "data.yaml").unlink()
     with pytest.raises(LabelError, match="--classes"):
@@ -259,6 +268,8 @@ def test_points_need_a_size_in_metres(tmp_path, write_raster):
 
 def test_a_layer_is_told_its_errors(tmp_path, write_raster):
     scene = write_raster(np.zeros((3, 100, 200), np.uint8))
+    with pytest.raises(LabelError, match=r"empty\.gpkg holds no object"):
+        read_labels([scene], layer(tmp_path / "empty.gpkg", []))
     inside, away = shapely.box(500_010, 4_999_970, 500_020, 4_999_990), shapely.box(0, 0, 1, 1)
     with pytest.raises(LabelError, match=r"no object of .* lies in"):
         read_labels([scene], layer(tmp_path / "away.gpkg", [away]))

@@ -54,7 +54,7 @@ def test_all_start_from_the_first_ones_weights(found, mode):
 
 @pytest.mark.parametrize("mode", ["sync", "fixed"])
 def test_two_processes_make_what_one_makes_with_twice_the_batch(found, mode):
-    one, start = found[0][f"one/{mode}"], found[0][f"start/{mode}"]
+    one, start = found[mode == "fixed"][f"one/{mode}"], found[0][f"start/{mode}"]
     for rank in found:
         two = rank[f"two/{mode}"]
         assert apart(one, two, start) < 1e-4
@@ -91,10 +91,11 @@ def test_a_process_on_its_own_is_told_how_to_start():
         start(True, "cpu")
 
 
-def test_a_device_that_is_not_here_is_one_sentence():
-    with pytest.raises(TrainingError, match="no GPU can be used here") as error:
-        start(False, "gpu")
-    assert "\n" not in str(error.value)
+def test_a_device_that_is_not_here_is_one_sentence_and_nothing_else():
+    code = "from training.devices.parallel import start; start(False, 'gpu')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stderr.splitlines()[-1].endswith("MindSpore finds no GPU on this machine; train with --device cpu")
+    assert "[ERROR]" not in result.stderr
 
 
 def test_small_gradients_travel_together():

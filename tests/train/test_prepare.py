@@ -327,6 +327,8 @@ def test_splits_depend_on_names_alone():
     assert many[:50] == few
     assert 0.1 < many.count("val") / 100 < 0.3
     assert sorted(assign_splits(named(2), 0.01)) == ["train", "val"]
+    assert all(assign_splits(named(n), 0.3).count("val") == round(0.3 * n) for n in range(2, 30))
+    assert assign_splits(named(10)[::-1], 0.3) == assign_splits(named(10), 0.3)[::-1]
     assert 0.45 < np.mean([share(str(i)) for i in range(2000)]) < 0.55
 
 

@@ -173,3 +173,9 @@ def test_the_command_prints_before_and_after_and_fills_a_bucket(source, data, tm
     assert [line.split()[:2] for line in result.output.splitlines() if line.startswith("int8")] == [
         ["int8", "openvino"], ["int8", "onnxruntime"]]  # fmt: skip
     assert {"out/model.onnx", "out/model.yaml"} <= {item.key for item in bucket.objects.all()}
+
+
+def test_a_model_that_finds_nothing_is_refused():
+    before, after = (module.Measured(kind, "openvino", "CPU", 0.0, 0.0, 1.0) for kind in ("float32", "int8"))
+    with pytest.raises(TrainingError, match="finds nothing of the val split before INT8"):
+        module._refuse(before, [after], 0)

@@ -60,6 +60,14 @@ def test_coco_s_layout_is_read_by_the_index(tmp_path):
     write_dataset(tmp_path, split="val")
     assert layout(tmp_path) == "coco"
     assert open_images(tmp_path, "val").category_ids == (1, 2)
+    with pytest.raises(LabelError, match=r"no split test \(test\.json\); give --split val$"):
+        open_images(tmp_path, "test")
+
+
+def test_a_data_set_without_val_is_told_how_to_get_one(tmp_path):
+    write_dataset(tmp_path, split="train")
+    with pytest.raises(LabelError, match="give --split train, or prepare it with a --val-share above 0"):
+        open_images(tmp_path, "val")
 
 
 def test_a_folder_of_images_has_no_classes(tmp_path):

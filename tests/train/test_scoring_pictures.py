@@ -37,6 +37,8 @@ def test_pictures_are_drawn(kind, tmp_path):
 
 
 def test_the_dot_lies_on_the_curve():
+    for row in made("without detections").per_class:
+        assert np.isnan(row.best_score)
     for row in made("usual").per_class:
         precision, recall, score = row.curve.T
         at = np.flatnonzero(score >= row.best_score)[-1]

@@ -44,6 +44,9 @@ def test_names_and_packages_are_the_registry_s(bundled, tmp_path):
     assert open_source(str(copy.root)) == copy
     with pytest.raises(ModelError, match="no model is called"):
         open_source("planes-shops")
+    for path in ("runs/x", "best.ckpt", "/nowhere/run"):
+        with pytest.raises(ModelError, match=f"{path} is not there, neither file nor folder"):
+            open_source(path)
 
 
 def test_a_run_is_its_best_checkpoint_else_its_last(run, bundled):

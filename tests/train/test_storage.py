@@ -367,10 +367,16 @@ def test_a_file_is_sent_under_its_own_name(store):
 
 
 def test_work_that_fails_sends_nothing_and_leaves_nothing(store):
-    with pytest.raises(ZeroDivisionError), sent("s3://bucket/made") as path:
+    seen = []
+
+    def fail(path):
         write_all(path)
+        seen.append(path)
         raise ZeroDivisionError
-    assert not path.exists()
+
+    with pytest.raises(ZeroDivisionError), sent("s3://bucket/made") as path:
+        fail(path)
+    assert not seen[0].exists()
     assert not store.keys()
     with pytest.raises(OutputError, match="nothing can be written to s3://none/made"), sent("s3://none/made"):
         raise ZeroDivisionError
@@ -378,10 +384,15 @@ def test_work_that_fails_sends_nothing_and_leaves_nothing(store):
 
 def test_what_a_store_did_not_take_stays_and_the_next_is_apart(store, line, monkeypatch):
     monkeypatch.setattr(sending, "Mirror", functools.partial(Mirror, backoff=0.01))
-    with pytest.raises(TrainingError, match=r"3 files could not be uploaded .*they are all in") as error:  # noqa: SIM117
+
+    def send():
         with sent("s3://bucket/made") as path:
             write_all(path)
             line.is_cut = True
+
+    with pytest.raises(TrainingError, match=r"3 files could not be uploaded .*they are all in") as error:
+        send()
+    path = sending.home() / "outputs" / "bucket-made" / "made"
     assert str(path) in str(error.value)
     assert (path / "train/1.png").is_file()
     line.is_cut = False

@@ -73,10 +73,13 @@ def test_a_heads_list_holds_the_boxes_of_its_truth(seed, count):
         assert not listed[there.sum() :].any()
 
 
-def test_boxes_of_no_size_and_those_beyond_the_limit_are_left_out():
+def test_boxes_of_no_size_are_left_out_and_objects_beyond_the_limit_ignored():
     box, other = [10, 10, 60, 60], [70, 70, 120, 120]
-    plain = call(targets(max_boxes=1), [box], [1])
-    assert all(map(np.array_equal, call(targets(max_boxes=1), [[5, 5, 5, 9], box, other], [0, 1, 2]), plain))
+    *plain, none = call(targets(max_boxes=1), [box], [1])
+    *found, ignored = call(targets(max_boxes=1), [[5, 5, 5, 9], box, other], [0, 1, 2])
+    assert all(map(np.array_equal, found, plain))
+    assert not none.any()
+    np.testing.assert_array_equal(ignored[ignored.any(axis=1)] * SIZE, [[95, 95, 50, 50]])
 
 
 def test_ignored_boxes_are_listed_largest_first_and_no_objects():

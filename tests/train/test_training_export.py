@@ -133,6 +133,16 @@ def test_files_that_do_not_agree_are_not_let_out(source, tmp_path, monkeypatch, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_network_that_gives_no_numbers_is_named_as_the_cause(source, tmp_path, without_mindspore):
+    parameters = source.parameters()
+    name = next(name for name in parameters if name.endswith("head1.weight"))
+    write_safetensors(tmp_path / "w.safetensors", parameters | {name: np.full_like(parameters[name], 3e38)})
+    broken = write_package(tmp_path / "broken", source.card, weights=tmp_path / "w.safetensors")
+    with pytest.raises(TrainingError, match="the network itself gives values that are not finite in openvino"):
+        export(broken, tmp_path / "out", ExportSettings(formats=NO_MINDSPORE))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_package_is_replaced_only_when_told_to(source, tmp_path, without_mindspore):
     small = ExportSettings(formats=("onnx",))
     first = export(source, tmp_path / "out", small)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
-import boto3
 import numpy as np
 import pytest
-from made_dataset import write_dataset
+from click.testing import CliRunner
+from made_dataset import annotation, edit_labels, write_dataset
 
 from geodetect.errors import Cancelled, ConfigError, LabelError, ModelError, OutputError, TrainingError
 from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import read_parameters
 from geodetect.networks.runtime import ops
 from geodetect.package import read_card
+from training.commands.train import train as train_command
+from training.data.augment import Augment
 from training.devices.parallel import Devices
 from training.run import loop
 from training.run.config import TrainConfig
@@ -37,6 +39,24 @@ SMALL = {
     "run_eval": False,
     "warmup_epochs": 0,
 }
+
+
+KILLED = """
+import os, signal
+from geodetect.__main__ import main
+from training.run.trainer import Trainer
+
+step = Trainer.step
+
+def last_step(self, batch):
+    Trainer.made = getattr(Trainer, "made", 0) + 1
+    if Trainer.made == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, batch)
+
+Trainer.step = last_step
+main()
+"""
 
 
 class Said(TrainReporter):
@@ -207,6 +227,84 @@ def test_settings_that_would_change_a_resumed_run_are_refused(data, fake):
         train(config(data, resume=True, lr=0.1))
 
 
+def test_steps_that_would_not_be_what_they_were_are_refused(data, fake, tmp_path):
+    train(config(data, max_epoch=1))
+    last = data.parent / "run" / "last.ckpt"
+    assert (load(last)[2].images, load(last)[2].batch, load(last)[2].steps) == (6, 2, 3)
+    fewer = write_dataset(tmp_path / "fewer", count=4, side=64)
+    words = r"last.ckpt is of a run with 6 images to learn from, now it would be 4; give the data set .* or start a new"
+    with pytest.raises(ModelError, match=words):
+        train(config(data, max_epoch=1, data_dir=str(fewer), resume=True))
+    with pytest.raises(ModelError, match="with 2 images a step, now it would be 4; give the number of devices"):
+        read_inputs(config(data, max_epoch=1, resume=True), last.parent, Devices(0, 2), Said())
+
+
+def test_a_run_goes_on_in_a_new_folder(data, fake, monkeypatch):
+    whole = train(config(data, ckpt_path=str(data.parent / "whole")))
+    undo = stop_after(monkeypatch, fake, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(Cancelled):
+        train(config(data))
+    undo()
+    last, new = data.parent / "run" / "last.ckpt", str(data.parent / "new")
+    run = train(config(data, ckpt_path=new, resume_ckpt=str(last)))
+    assert losses(run.folder) == losses(whole.folder)[-len(losses(run.folder)) :]
+    assert {"config.yaml", "model.yaml", "curve.png", "epoch_0003.ckpt"} <= {path.name for path in run.folder.iterdir()}
+    assert TrainConfig.from_yaml(run.folder / "config.yaml").ckpt_path == new
+    np.testing.assert_array_equal(
+        *(load(folder / "last.ckpt")[0]["feature_map.a.weight"] for folder in (whole.folder, run.folder))
+    )
+
+
+def test_a_finished_run_says_so_in_lines_of_json(data, fake):
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    train(config(data))
+    result = CliRunner().invoke(train_command, [f"--ckpt-path={data.parent / 'run'}", "--resume", "--progress=json"])
+    *_, note, end = (json.loads(line, parse_constant=refuse) for line in result.stdout.splitlines())
+    assert note["message"].endswith(
+        "last.ckpt is of a run that is finished, after 3 epochs; there is nothing left to do"
+    )
+    assert (end["type"], end["epochs"], end["loss"]) == ("result", 3, None)
+
+
+def test_settings_that_do_nothing_here_are_told(data, fake):
+    said = Said()
+    train(config(data, max_epoch=1, bind_cpu=True), said)
+    assert "bind_cpu does nothing without a device_num above 1" in said.notes[0]
+
+
+def test_another_number_of_processes_than_the_launchers_is_refused(data, monkeypatch):
+    monkeypatch.setattr(loop, "is_worker", lambda: True)
+    monkeypatch.setattr(loop, "start", lambda *_: Devices(1, 2))
+    with pytest.raises(ConfigError, match="device_num is 8, but the launcher started 2 processes; leave it out"):
+        train(config(data, device_num=8))
+
+
+def test_an_example_has_room_for_all_its_ignored_boxes(data):
+    def crowd(coco):
+        boxes = coco["annotations"]
+        boxes += [annotation(100 + i, 10, 1, [i, 0, 2, 2], iscrowd=1) for i in range(40)]
+        boxes += [annotation(200 + i, 11, 1, [i, 9, 2, 2]) for i in range(9)]
+
+    edit_labels(data, crowd)
+    said = Said()
+    for values, room in (
+        ({}, 40),  # all boxes of an image; objects are ignored where the canvas cuts them
+        ({"augment": Augment(mosaic=0.5)}, 160),
+        ({"augment": Augment(keep_cut=True)}, 40),
+        ({"augment": Augment(keep_cut=True), "max_box": 4}, 46),
+        ({"augment": Augment(mosaic=1.0, keep_cut=True), "max_box": 4}, 196),
+    ):
+        inputs = read_inputs(config(data, pretrained_checkpoint="none", **values), data.parent / "run", Devices(), said)
+        assert inputs.loader(Devices()).targets.max_ignored == room
+    assert any("images with more than 4 objects: 1; 4 of them are learned from" in note for note in said.notes)
+    plain = config(data, pretrained_checkpoint="none", augment=Augment.none())
+    loader = read_inputs(plain, data.parent / "run", Devices(), said).loader(Devices())
+    crowded = next(place for place in loader.places(0) if place.image == 0)
+    assert loader._maker(crowded)[-1].any(axis=1).sum() == 40
+
+
 def test_a_run_is_not_overwritten_and_a_default_folder_is_a_new_one(data, fake, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     train(config(data))
@@ -223,7 +321,7 @@ def test_bad_input_is_one_line_before_any_file(data, fake, tmp_path):
         ({"data_dir": ""}, ConfigError, "data_dir is not given"),
         ({"data_dir": str(tmp_path / "x")}, LabelError, "does not exist"),
         ({"rank": 3}, ConfigError, "rank is 3, but the launcher says 0"),
-        ({"device_num": 2}, ConfigError, "there is 1 process"),
+        ({"device_num": 2}, ConfigError, "this process trains alone; run `geodetect train --device-num 2`"),
         ({"labels": ("plane",)}, LabelError, "'ship'"),
         ({"resume": True}, OutputError, "holds no last.ckpt"),
     ):
@@ -232,36 +330,18 @@ def test_bad_input_is_one_line_before_any_file(data, fake, tmp_path):
     assert not folder.exists()
 
 
-def test_a_run_at_an_address_goes_on_on_another_machine(data, fake, monkeypatch, tmp_path):
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "id",
-        "AWS_SECRET_ACCESS_KEY": "key",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="bucket")
+def test_a_run_at_an_address_goes_on_on_another_machine(data, fake, monkeypatch, bucket, tmp_path):
     for file in data.rglob("*.*"):
-        client.put_object(Bucket="bucket", Key=f"data/{file.relative_to(data)}", Body=file.read_bytes())
-    monkeypatch.chdir(tmp_path)
+        bucket.upload_file(str(file), f"data/{file.relative_to(data)}")
     settings = {"data_dir": "s3://bucket/data", "ckpt_path": "s3://bucket/runs/one"}
     undo = stop_after(monkeypatch, fake, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        with pytest.raises(Cancelled, match="--ckpt-path s3://bucket/runs/one --resume"):
-            train(config(data, **settings))
-        undo()
-        shutil.rmtree(tmp_path / "runs")
-        run = train(collect_settings(None, {**settings, "resume": True}))
-        keys = {item["Key"] for item in client.list_objects_v2(Bucket="bucket", Prefix="runs/")["Contents"]}
-        table = client.get_object(Bucket="bucket", Key="runs/one/metrics.csv")["Body"].read()
-    finally:
-        server.stop()
+    with pytest.raises(Cancelled, match="--ckpt-path s3://bucket/runs/one --resume"):
+        train(config(data, **settings))
+    undo()
+    shutil.rmtree(tmp_path / "runs")
+    run = train(collect_settings(None, {**settings, "resume": True}))
+    keys = {item.key for item in bucket.objects.filter(Prefix="runs/")}
+    table = bucket.Object("runs/one/metrics.csv").get()["Body"].read()
     names = {"last.ckpt", "epoch_0003.ckpt", "model.yaml", "metrics.csv", "curve.png", "config.yaml"}
     assert {f"runs/one/{name}" for name in names} <= keys
     assert any(key.startswith("runs/one/tensorboard/") for key in keys)
@@ -272,19 +352,17 @@ def test_a_run_at_an_address_goes_on_on_another_machine(data, fake, monkeypatch,
 def test_a_real_run_killed_in_mid_epoch_goes_on_as_if_nothing_had_been(data):
     """And its checkpoint is a model, though a small one for three steps an epoch."""
     write_dataset(data, count=4, side=64, split="val")
-    settings = {"max_epoch": 2, "run_eval": True, "log_interval": 1, "save_minutes": 1e-6}
-    whole = train(config(data, ckpt_path=str(data.parent / "whole"), **settings))
+    settings = {"max_epoch": 2, "run_eval": True, "eval_start": 2, "log_interval": 1, "save_minutes": 1e-6}
     folder = data.parent / "run"
     words = [
         f"--{name}={value}" for name, value in {**SMALL, **settings, "data_dir": data, "ckpt_path": folder}.items()
     ]
-    command = [sys.executable, "-m", "geodetect", "train", *words]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while process.poll() is None and len(read_metrics(folder / CSV)) < 5:  # the second step of the second epoch
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    assert 4 <= load(folder / "last.ckpt")[2].total < 6
+    program = data.parent / "killed.py"
+    program.write_text(KILLED)
+    process = subprocess.Popen([sys.executable, program, "train", *words], stderr=subprocess.DEVNULL)
+    whole = train(config(data, ckpt_path=str(data.parent / "whole"), **settings))  # beside it
+    assert process.wait(300) == -signal.SIGKILL
+    assert load(folder / "last.ckpt")[2].total == 4
     run = train(collect_settings(None, {"ckpt_path": str(folder), "resume": True}))
     np.testing.assert_allclose(
         *([[float(value or -1) for value in row] for row in losses(each)] for each in (folder, whole.folder)), rtol=1e-6
@@ -312,3 +390,14 @@ def test_the_backbone_is_frozen_at_first_and_the_moments_stay(data):
     assert state["global_step"] == 3
     np.testing.assert_array_equal(state[moment], 0.5)
     np.testing.assert_array_equal(state["moments.feature_map.backbone.conv0.0.weight"], 0)
+
+
+def test_too_few_steps_to_profile_are_told(tmp_path):
+    from training.run.profiling import Profiler
+
+    notes = []
+    for folder in (None, tmp_path / "profile"):
+        profiler = Profiler(folder, notes.append)
+        profiler.step()
+        profiler.stop()
+    assert notes == ["No profile was made: it begins with step 3, since the first ones compile; train longer"]

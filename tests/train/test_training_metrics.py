@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
-from training.run.curve import draw_curve
+from training.run.curve import _set_scale, draw_curve
 from training.run.metrics import CSV, Metrics, Row, read_metrics
 
 
@@ -84,3 +87,17 @@ def test_curve_is_a_picture(tmp_path):
     write(tmp_path, range(1, 9))
     with Image.open(draw_curve(tmp_path)) as picture:
         assert min(picture.size) > 500
+
+
+@pytest.mark.parametrize(("values", "scale"), [((60.0, 70.0), "linear"), ((900.0, 0.3), "log")])
+def test_ticks_of_the_curve_are_plain_numbers(values, scale):
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot([1, 2], values)
+    _set_scale(axes)
+    figure.draw_without_rendering()
+    labels = [label.get_text() for label in axes.yaxis.get_ticklabels(which="both")]
+    assert axes.get_yscale() == scale
+    assert sum(map(bool, labels)) > 2
+    assert not [text for text in labels if "$" in text]

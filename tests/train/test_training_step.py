@@ -10,6 +10,7 @@ from training.losses import make_loss
 
 mindspore = pytest.importorskip("mindspore")
 
+from geodetect.networks import yolov3, yolov4  # noqa: E402
 from geodetect.networks.layers import HalvingPool  # noqa: E402
 from training.run.optimiser import load_optimiser_state, make_optimiser, optimiser_state  # noqa: E402
 from training.run.step import TrainStep  # noqa: E402
@@ -164,17 +165,24 @@ def test_nothing_left_to_train_is_refused():
         line(frozen=("conv", "norm"))
 
 
+@pytest.fixture
+def shallow(monkeypatch):
+    """Networks with one residual block where there would be up to eight: they compile in half the time."""
+    monkeypatch.setattr(yolov3, "STAGES", tuple((channels, 1) for channels, _ in yolov3.STAGES))
+    monkeypatch.setattr(yolov4, "LAYERS", tuple((1, channels) for _, channels in yolov4.LAYERS))
+
+
 @pytest.mark.parametrize("family", loss_golden.FAMILIES)
-def test_twenty_steps_on_one_batch_lower_the_loss(family):
+def test_a_few_steps_on_one_batch_lower_the_loss(family, shallow):
     mindspore.set_seed(1)
     network = build(family, 2)
-    optimiser = make_optimiser(network.get_parameters(), np.full(20, 1e-4), 0.9, 5e-4)
+    optimiser = make_optimiser(network.get_parameters(), np.full(8, 3e-4), 0.9, 5e-4)
     step = TrainStep(network, make_loss(family, loss_golden.heads(family), 2, 0.7), optimiser)
     arrays = [mindspore.Tensor(array) for array in loss_golden.batch(family, 64)]
     before = values(network)
-    losses = [float(step(*arrays)[0]) for _ in range(20)]
+    losses = [float(step(*arrays)[0]) for _ in range(8)]
     assert np.isfinite(losses).all()
-    assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3]), losses
+    assert losses[-1] < 0.75 * losses[0], losses
     still = {name for name, value in values(network).items() if np.array_equal(before[name], value)}
     unused = ("feature_map.backblock0.conv5.", "feature_map.backblock0.conv6.")  # in YOLOv4's checkpoints, see there
     decayed = {name for name in before if name.startswith(unused) and name.endswith("weight")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import struct
 from pathlib import Path
@@ -17,7 +18,7 @@ from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import write_safetensors
 from geodetect.package import open_package
 from geodetect.progress import Reporter
-from geodetect.registry import BUILT_IN
+from geodetect.registry import BUILT_IN, built_in_card, import_file, lookup
 from training.run import transfer
 from training.run.config import TrainConfig
 from training.run.transfer import (
@@ -170,6 +171,28 @@ def test_auto_takes_the_bundled_model_and_none_takes_nothing():
     assert found.card.classes == ("plane", "ship")
     for values in ({"pretrained_checkpoint": "none"}, {"transfer_train": False}, {"pretrained_backbone": "x"}):
         assert open_pretrained(TrainConfig(**values)) is None
+
+
+def test_auto_never_takes_what_the_user_imported(tmp_path):
+    """The family's name means the user's last import, however bad; `auto` does not."""
+    own = open_package(BUNDLED)
+    for name in ("mine", own.card.name):
+        card = dataclasses.replace(own.card, name=name, version="9.9")
+        write_safetensors(tmp_path / "w.safetensors", initial(expected_shapes("yolov3-tiny", 2), 0))
+        import_file(tmp_path / "w.safetensors", card)
+    assert lookup("yolov3-tiny").state == "installed"
+    found = open_pretrained(TrainConfig())
+    assert found.card == own.card
+    assert all(np.array_equal(found.parameters[name], array) for name, array in own.parameters().items())
+
+
+def test_an_import_under_the_name_of_a_known_model_is_not_it(tmp_path):
+    card = dataclasses.replace(built_in_card("yolov3-dota15"), name="yolov3-dota15", source=None)
+    write_safetensors(tmp_path / "w.safetensors", initial(expected_shapes("yolov3", len(card.classes)), 0))
+    import_file(tmp_path / "w.safetensors", card)
+    notes = Notes()
+    assert open_pretrained(TrainConfig(network="yolov3"), notes) is None
+    assert "is another one" in notes.notes[0]
 
 
 def test_auto_without_a_network_takes_fresh_weights_and_says_so(monkeypatch):

@@ -91,7 +91,9 @@ def make_job(values: Mapping[str, Any]) -> Job:
 @click.option(
     "--confusion-score", type=float, metavar="N", help="Least score in the confusion matrix.  [default: the model's]"
 )
-@click.option("-o", "--output", metavar="FOLDER", help="Write figures (JSON), curves, confusion matrix (PNG) there; may be a URL.")
+@click.option(
+    "-o", "--output", metavar="FOLDER", help="Write figures (JSON), curves, confusion matrix (PNG) there; may be a URL."
+)
 def eval_(output: str | None, overwrite: bool, progress: str, **values: Any) -> None:
     """Compare a model's detections with labelled images.
 

@@ -36,10 +36,10 @@ def export(
     MODEL is the folder of a training run, whose best checkpoint is taken, a checkpoint with its --card, a model
     package, or a name of `geodetect models list`.
 
-    FOLDER gets the card (model.yaml), weights.safetensors, model.onnx (any batch and size) and model.mindir (one batch
-    and size). It may be an s3:// or obs:// address. All are run on the same input and must agree, else nothing is written. With --keep-detect there are
-    detector.onnx and detector.mindir too, which take RGB / 255 and give boxes; QGIS Deepness and GeoDeep read the
-    former.
+    FOLDER, which may be an s3:// or obs:// address, gets the card (model.yaml), weights.safetensors, model.onnx (any
+    batch and size) and model.mindir (one batch and size). All are run on the same input and must agree, else nothing is
+    written. With --keep-detect there are detector.onnx and detector.mindir too, which take RGB / 255 and give boxes;
+    QGIS Deepness and GeoDeep read the former.
     """
     import json
 

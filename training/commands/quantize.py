@@ -39,9 +39,9 @@ def quantize(model: str, folder: str, data: str, card: str | None, progress: str
     """Write FOLDER, a model package whose network computes in INT8, from a trained MODEL.
 
     MODEL is a training run's folder, a checkpoint with its --card, a model package, or a name of `geodetect models
-    list`. FOLDER may be an s3:// or obs:// address. The ranges of values are taken from images of --data; its val split tells the average precision before and
-    after, in OpenVINO and in ONNX Runtime, which both run the one file. Where AP falls by more than --max-loss,
-    nothing is written.
+    list`; FOLDER may be an s3:// or obs:// address. The ranges of values are taken from images of --data; its val split
+    tells the average precision before and after, in OpenVINO and in ONNX Runtime, which both run the one file. Where AP
+    falls by more than --max-loss, nothing is written.
     """
     import json
 

@@ -49,10 +49,10 @@ def train(ctx: click.Context, config: str | None, progress: str, **values: Any) 
 
     with make_train_reporter(progress) as reporter:
         run = run_training(chosen, reporter)
-    _tell(run, reporter, progress)
+    _tell(run, chosen.data_dir, reporter, progress)
 
 
-def _tell(run: Run, reporter: BarReporter | JsonTrainReporter | LineReporter, progress: str) -> None:
+def _tell(run: Run, data_dir: str, reporter: BarReporter | JsonTrainReporter | LineReporter, progress: str) -> None:
     """Print what has come of the run and what to do with it."""
     from training.commands.train_console import JsonTrainReporter
     from training.devices.parallel import is_worker
@@ -67,5 +67,7 @@ def _tell(run: Run, reporter: BarReporter | JsonTrainReporter | LineReporter, pr
     score = "" if run.ap50 is None else f", best AP50 {run.ap50:.3f}"
     console = Console(soft_wrap=True)
     console.print(f"{run.epochs} epochs, {run.steps:,} steps in {run.seconds:,.0f} s{score}", highlight=False)
-    console.print(f"Wrote {weights}; find objects with it:", highlight=False)
+    console.print(f"Wrote {weights}; go on with:", highlight=False)
     console.print(f"  geodetect SCENE --model {weights} --card {run.folder / 'model.yaml'}", highlight=False)
+    console.print(f"  geodetect eval -m {run.folder} --data {data_dir}", highlight=False)
+    console.print(f"  geodetect export {run.folder} models/{run.folder.name}", highlight=False)

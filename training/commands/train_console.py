@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import click
@@ -14,31 +14,34 @@ from rich.progress import BarColumn, Progress, TextColumn
 from geodetect.cli.console import JsonReporter
 from training.run.metrics import Row, TrainReporter
 
+_BAR = 12  # columns
+
 
 class _Clock:
-    """Tells the time that is left, from the steps that this process made."""
+    """Tells speed and time left, from the steps that this process made."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
-    def left(self, row: Row, total: int) -> str:
-        """Return hours, minutes and seconds, or nothing as long as nothing can be said."""
-        if self._first is None:  # the first row has the compilation in it
+    def pace(self, row: Row, total: int) -> tuple[str, ...]:
+        """Return images a second and the time left; nothing for the first row, which has the compilation in it."""
+        if self._first is None:
             self._first = row.step, time.monotonic()
-            return ""
+            return ()
         seconds = (time.monotonic() - self._first[1]) / max(row.step - self._first[0], 1) * (total - row.step)
         minutes, second = divmod(round(seconds), 60)
-        return f"{minutes // 60}:{minutes % 60:02}:{second:02} left" if minutes >= 60 else f"{minutes}:{second:02} left"
+        left = f"{minutes // 60}:{minutes % 60:02}:{second:02}" if minutes >= 60 else f"{minutes}:{second:02}"
+        return f"{row.images_per_s:.1f} images/s", f"{left} left"
 
 
 class BarReporter(TrainReporter, AbstractContextManager):
-    """A bar with epoch, step, loss and its terms, learning rate, speed and time left, on stderr."""
+    """A bar with epoch, step, loss, speed and time left, and what else the terminal has room for, on stderr."""
 
     def __init__(self) -> None:
         self._clock = _Clock()
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=_BAR),
             TextColumn("{task.fields[detail]}", markup=False),
             console=Console(stderr=True),
             transient=True,
@@ -55,11 +58,13 @@ class BarReporter(TrainReporter, AbstractContextManager):
 
     def measured(self, row: Row, steps: int, total: int) -> None:
         """Move the bar; print the last row of an epoch above it."""
-        self._detail = _line(row, self._clock.left(row, total))
-        place = f"epoch {row.epoch}/{total // steps} step {(row.step - 1) % steps + 1}/{steps}"
+        pace, place, width = self._clock.pace(row, total), _place(row, steps, total), self._bar.console.width
+        self._detail = fitting([*_facts(row, pace), _terms(row)], width - len(place) - _BAR - 3)
         self._bar.update(self._task, description=place, completed=row.step, total=total, detail=self._detail)
         if row.step % steps == 0:
-            self.note(f"{place}  {_line(row, '')}")
+            line = "  ".join([f"epoch {row.epoch}/{total // steps}", *_facts(row, pace[:1])])
+            terms = _terms(row)
+            self.note(f"{line}  {terms}" if len(line) + 2 + len(terms) <= width else f"{line}\n  {terms}")
 
     def progress(self, stage: str, done: int, total: int, found: int = 0) -> None:
         """Show a download or an evaluation beside the bar."""
@@ -79,13 +84,14 @@ class JsonTrainReporter(JsonReporter, TrainReporter):
 
     def measured(self, row: Row, steps: int, total: int) -> None:
         """Print a row."""
-        values = {key: round(value, 6) if isinstance(value, float) else value for key, value in row.to_dict().items()}
-        self.emit({"type": "measured", "steps": steps, "total": total, **values})
+        self.emit({"type": "measured", "steps": steps, "total": total, **row.to_dict()})
 
     @staticmethod
     def emit(message: dict) -> None:
-        """Print one message, with null for what is not a number: JSON has no NaN."""
-        JsonReporter.emit({key: None if _is_nan(value) else value for key, value in message.items()})
+        """Print one message, numbers with six digits and null for what is none: JSON has no NaN."""
+        JsonReporter.emit(
+            {key: _number(value) if isinstance(value, float) else value for key, value in message.items()}
+        )
 
 
 class LineReporter(TrainReporter, AbstractContextManager):
@@ -102,8 +108,8 @@ class LineReporter(TrainReporter, AbstractContextManager):
 
     def measured(self, row: Row, steps: int, total: int) -> None:
         """Print a row."""
-        place = f"epoch {row.epoch}/{total // steps} step {(row.step - 1) % steps + 1}/{steps}"
-        self.note(f"{place}  {_line(row, self._clock.left(row, total))}")
+        facts = _facts(row, self._clock.pace(row, total))
+        self.note("  ".join([_place(row, steps, total), *facts, _terms(row)]))
 
     def note(self, message: str) -> None:
         """Print a note."""
@@ -120,17 +126,25 @@ def make_train_reporter(progress: str) -> BarReporter | JsonTrainReporter | Line
     return LineReporter(quiet=progress == "none")
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+def _number(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def _line(row: Row, left: str) -> str:
-    terms: Mapping[str, float] = row.terms
-    parts = [
-        f"loss {row.loss:.3g} ({', '.join(f'{name} {value:.3g}' for name, value in terms.items())})",
-        f"lr {row.lr:.2g}",
-        f"{row.images_per_s:.1f} images/s",
-        *(f"{name} {value:.3f}" for name, value in row.scores.items()),
-        left,
-    ]
-    return "  ".join(part for part in parts if part)
+def fitting(parts: Sequence[str], width: int) -> str:
+    """Return as many of the first parts as fit into a width, two spaces between them."""
+    lines = ("  ".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((line for line in lines if len(line) <= width), "")
+
+
+def _place(row: Row, steps: int, total: int) -> str:
+    return f"epoch {row.epoch}/{total // steps} step {(row.step - 1) % steps + 1}/{steps}"
+
+
+def _facts(row: Row, pace: Sequence[str]) -> list[str]:
+    """Return what a row says, the most wanted first."""
+    scores = [f"{name} {value:.3f}" for name, value in row.scores.items()]
+    return [f"loss {row.loss:.3g}", *pace, *scores, f"lr {row.lr:.2g}"]
+
+
+def _terms(row: Row) -> str:
+    return f"({', '.join(f'{name} {value:.3g}' for name, value in row.terms.items())})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from geodetect.errors import TrainingError
+from training.devices.quiet import hushed
 
 _TARGETS = {"ascend": "Ascend", "gpu": "GPU", "cpu": "CPU"}
 # s that a process waits for another before it fails. On CPUs it would be half a minute, and one may evaluate that long
@@ -68,9 +70,11 @@ def start(is_distributed: bool, device: str) -> Devices:
     is_scheduler = os.environ.get("MS_ROLE") == "MS_SCHED"  # it needs no device, and may be where there is none
     try:
         if is_distributed or target != current:  # not set again where it has worked before, which MindSpore refuses
-            mindspore.set_device("CPU" if is_scheduler else target)
+            with hushed():
+                mindspore.set_device("CPU" if is_scheduler else target)
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(f"no {target} can be used here ({_first_line(error)}); train with --device cpu") from error
+        reason = "" if "Unsupported device target" in str(error) else f" that it can use ({_first_line(error)})"
+        raise TrainingError(f"MindSpore finds no {target} on this machine{reason}; train with --device cpu") from error
     if not is_distributed:
         return Devices()
     from mindspore import communication
@@ -147,4 +151,4 @@ def _cell(name: str, shape: tuple[int, ...]) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")[:200]
+    return textwrap.shorten(str(error).strip().split("\n")[0].rstrip("."), 200, placeholder=" ...")

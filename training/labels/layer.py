@@ -45,6 +45,8 @@ def read_layer(path: Path, scenes: Sequence[Path], options: LayerOptions) -> Lab
         SceneError: a scene cannot be opened.
     """
     objects = read_objects(path, options.class_field, options.layer, is_truth=True)
+    if not len(objects):
+        raise LabelError(f"{path} holds no object; draw some, or name another of its layers with --layer")
     names = np.char.strip(objects.names.astype(str))
     if (names == "").any():
         raise LabelError(f"{path}, object {int((names == '').argmax()) + 1}: its class is empty; give it one")

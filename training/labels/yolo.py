@@ -46,7 +46,8 @@ def read_yolo(root: Path, labels: Path | None = None, classes: Sequence[str] = (
             f"{root} does not say what its classes are called; add classes.txt, or give --classes in order"
         )
     images: list[LabelledImage] = []
-    for split, pictures, texts in _folders(root, settings) if labels is None else [("", root, labels)]:
+    folders, notes = _once(_folders(root, settings) if labels is None else [("", root, labels)])
+    for split, pictures, texts in folders:
         by_stem = images_by_stem(pictures)
         found = texts_by_stem(texts) if texts.is_dir() else {}
         found = {stem: path for stem, path in found.items() if stem not in _LIST_STEMS}
@@ -54,7 +55,7 @@ def read_yolo(root: Path, labels: Path | None = None, classes: Sequence[str] = (
         if orphans:
             raise LabelError(f"no image for the labels {listed(orphans)} in {pictures}; add it, or remove the labels")
         images += [read_file(found.get(stem), path, stem, split, names) for stem, path in sorted(by_stem.items())]
-    return LabelSet("yolo", tuple(images), names)
+    return LabelSet("yolo", tuple(images), names, notes)
 
 
 def has_yolo_settings(root: Path) -> bool:
@@ -159,6 +160,17 @@ def _told_folders(path: Path, content: dict[str, Any]) -> list[tuple[str, Path, 
                 raise LabelError(f"{path}: {split} is {text!r}, which is no folder of images here; correct it")
             found.append((split, images, _labels_of(images)))
     return found
+
+
+def _once(folders: Sequence[tuple[str, Path, Path]]) -> tuple[list[tuple[str, Path, Path]], tuple[str, ...]]:
+    """Return the folders without those of val that are train's as well, and a note on them."""
+    train = {images.resolve() for split, images, _ in folders if split == "train"}
+    double = [images for split, images, _ in folders if split == "val" and images.resolve() in train]
+    kept = [row for row in folders if row[0] != "val" or row[1].resolve() not in train]
+    if not double:
+        return kept, ()
+    rest = "" if any(split == "val" for split, *_ in kept) else "; --val-share of its images go to val"
+    return kept, (f"{listed([str(path) for path in double])} is given for both train and val, and taken once{rest}",)
 
 
 def _labels_of(images: Path) -> Path:

@@ -90,12 +90,17 @@ def check_files(card: ModelCard, reference: Path, files: Sequence[Path]) -> tupl
         files: .safetensors, .mindir and .onnx.
 
     Raises:
-        TrainingError: no engine here can run a file.
+        TrainingError: no engine here can run a file, or the reference itself gives what is not finite.
     """
     images = normalised(sample_pixels(card.input.size), card.input)
     here = engines.available()
     first = "mindspore" if "mindspore" in here else "openvino"
     expected = heads_of(as_package(card, reference), first, images)
+    if not all(np.isfinite(head).all() for head in expected):
+        raise TrainingError(
+            f"the network itself gives values that are not finite in {first}; its training diverged or its weights are "
+            "damaged: take another checkpoint"
+        )
     found = []
     for file in files:
         able = [name for name in _engines(file) if name in here and (file, name) != (reference, first)]

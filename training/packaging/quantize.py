@@ -87,7 +87,7 @@ def quantize(
         reporter: is told what is done, and may cancel.
 
     Raises:
-        TrainingError: the AP falls by more than is allowed in one of the engines; nothing is written.
+        TrainingError: the AP is 0 already, or falls by more than is allowed in one of the engines; nothing is written.
         LabelError: the data set is wrong or its val split holds no object.
         ModelError: the source has no parameters.
         EngineError: ONNX Runtime is not installed.
@@ -230,6 +230,11 @@ def _with_figures(card: ModelCard, before: Measured, after: Sequence[Measured], 
 
 
 def _refuse(before: Measured, after: Sequence[Measured], max_loss: float) -> None:
+    if not before.ap > 0:
+        raise TrainingError(
+            "the model finds nothing of the val split before INT8 (AP 0), so that no loss could be seen; nothing was "
+            "written. Train it longer, or give the data that it was made for"
+        )
     worst = min(after, key=lambda row: row.ap)
     loss = 100 * (before.ap - worst.ap)
     if not loss <= max_loss:  # a NaN is no pass

@@ -18,6 +18,8 @@ from training.prepare.cut import Cut, Rules, cut
 from training.prepare.objects import Objects
 from training.prepare.settings import PrepareSettings
 
+_FEW = 30  # images; of fewer a hash takes shares that are far from the one wanted
+
 
 @dataclass(frozen=True, eq=False)
 class PlannedTile:
@@ -67,15 +69,18 @@ def share(name: str) -> float:
 def assign_splits(images: Sequence[LabelledImage], val_share: float) -> list[str]:
     """Return "train" or "val" for each image: as its folder says, else by a hash of its name.
 
-    So an image stays where it is when others are added. Where the hash leaves a split empty, it gets the image
-    whose hash is nearest. Folders that only name training images leave the choice to the hash too.
+    Of 30 images or more each is decided alone, so that it stays where it is when others are added. Of fewer exactly
+    `val_share` go to val, those of the least hashes, since chance would be far off. Where a split is left empty, it
+    gets the image whose hash is nearest. Folders that only name training images leave the choice to the hash too.
     """
     splits = [image.split for image in images]
     only_train = "val" not in splits and val_share > 0
     free = [i for i, split in enumerate(splits) if only_train or not split]
     ranked = sorted(free, key=lambda i: (share(images[i].name), images[i].name))
-    for i in free:
-        splits[i] = "val" if share(images[i].name) < val_share else "train"
+    below = sum(share(images[i].name) < val_share for i in free)
+    count = round(len(free) * val_share) if 1 < len(free) < _FEW else below
+    for place, i in enumerate(ranked):
+        splits[i] = "val" if place < count else "train"
     if val_share > 0 and len(free) > 1:
         if "val" not in splits:
             splits[ranked[0]] = "val"

@@ -49,7 +49,10 @@ class TrainConfig:
     )
 
     pretrained_checkpoint: str = setting(
-        "Start", "auto", "File or model to start from; auto: the family's known one; none: fresh weights.", free=True
+        "Start",
+        "auto",
+        "File or model to start from; auto: geodetect's own of the family; none: fresh weights.",
+        free=True,
     )
     pretrained_backbone: str = setting(
         "Start", "", "File to take the backbone from: a checkpoint, or Darknet's such as darknet53.conv.74.", free=True
@@ -116,7 +119,9 @@ class TrainConfig:
     device_num: int = setting(
         "Devices", 1, "Devices to train on; above 1, a process is started for each.", least=1, most=4096, free=True
     )
-    is_distributed: bool = setting("Devices", False, "Refuse to train alone; msrun's processes are known anyway, false too.", free=True)
+    is_distributed: bool = setting(
+        "Devices", False, "Refuse to train alone; msrun's processes are known anyway, false too.", free=True
+    )
     rank: int | None = setting(
         "Devices", None, "This process's number; the launcher tells it, another is refused.", least=0, free=True
     )

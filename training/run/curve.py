@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from geodetect.files import replacing
 from training.run.metrics import CSV, read_metrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CURVE = "curve.png"
 _NO_TERMS = {"step", "epoch", "loss", "gradient_norm", "lr", "images_per_s", "AP50", "AP"}
@@ -22,6 +28,7 @@ def draw_curve(folder: Path) -> Path | None:
         return None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -31,7 +38,7 @@ def draw_curve(folder: Path) -> Path | None:
     for name in rows[0]:
         if name not in _NO_TERMS:
             losses.plot(steps, [float(row[name]) for row in rows], linewidth=1, label=name)
-    losses.set_yscale("log")
+    _set_scale(losses)
     losses.set_ylabel("loss an image")
     losses.legend(ncols=3)
     evaluated = [row for row in rows if row["AP50"]]
@@ -43,8 +50,23 @@ def draw_curve(folder: Path) -> Path | None:
     rates.plot(steps, [float(row["lr"]) for row in rows], color="grey")
     rates.set_ylabel("learning rate")
     rates.set_xlabel("step")
+    rates.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis in (losses, scores, rates):
         axis.grid(alpha=0.3)
     with replacing(folder / CURVE) as temporary:
         figure.savefig(temporary, dpi=110)
     return folder / CURVE
+
+
+def _set_scale(losses: Axes) -> None:
+    """Make the scale logarithmic where the values span more than a decade, with plain numbers at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in losses.lines])
+    values = values[np.isfinite(values) & (values > 0)]
+    if not values.size or values.max() < 10 * values.min():
+        return
+    losses.set_yscale("log")
+    losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    losses.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    losses.yaxis.set_minor_formatter(NullFormatter())

@@ -130,7 +130,9 @@ def _resumed(config: TrainConfig, folder: Path, root: Path, devices: Devices, re
     if progress.epoch < config.max_epoch:
         reporter.note(f"Going on from {path}, step {progress.total}, epoch {progress.epoch + 1} of {config.max_epoch}")
     else:
-        reporter.note(f"{path} is of a run that is finished, after {progress.epoch} epochs; there is nothing left to do")
+        reporter.note(
+            f"{path} is of a run that is finished, after {progress.epoch} epochs; there is nothing left to do"
+        )
     return Inputs(
         config, folder, index, _validation(config, root, card, reporter), card, parameters, optimiser, progress
     )
@@ -177,8 +179,8 @@ def _tell(index: Index, config: TrainConfig, reporter: Reporter) -> None:
     crowded = int((_objects_by_image(index) > config.max_box).sum())
     if crowded:
         reporter.note(
-            f"train: {crowded:,} images have more than {config.max_box} objects; as many are learned from, others in "
-            "each epoch, and the rest are ignored (--max-box)"
+            f"train: images with more than {config.max_box} objects: {crowded:,}; {config.max_box} of them are learned "
+            "from, others in each epoch, the rest is ignored (--max-box)"
         )
     objects = int((~index.ignored).sum())
     reporter.note(f"{len(index):,} images with {objects:,} objects of {len(index.classes)} classes to learn from")

@@ -73,7 +73,8 @@ class _Loop:
 
     def run(self) -> Run:
         """Train."""
-        profiler = Profiler(self.inputs.folder / "profile" if self.config.need_profiler else None)
+        folder = self.inputs.folder / "profile" if self.config.need_profiler else None
+        profiler = Profiler(folder, self.reporter.note)
         with Outputs(self.inputs, self.devices, self.trainer.terms, self.trainer.save, self.reporter) as self.outputs:
             try:
                 for epoch in range(self.at.epoch, self.config.max_epoch):

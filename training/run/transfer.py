@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from geodetect.errors import DownloadError, ModelError
 from geodetect.networks.darknet import convolutions, read_darknet
 from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import read_parameters
-from geodetect.package import CARD, PARAMETER_FORMATS, read_card
+from geodetect.package import CARD, PARAMETER_FORMATS, open_package, read_card
 from geodetect.progress import SILENT, Reporter
-from geodetect.registry import lookup, resolve
+from geodetect.registry import BUILT_IN, resolve
 from training.run.config import TrainConfig
 
 BACKBONE = "feature_map.backbone."
@@ -70,8 +71,8 @@ def initial(shapes: Mapping[str, Sequence[int]], seed: int) -> Parameters:
 def open_pretrained(config: TrainConfig, reporter: Reporter = SILENT) -> Pretrained | None:
     """Return what the settings say to start from, None for fresh weights.
 
-    Where they name nothing, that is the best model known of the family; it is downloaded on first use, and where it
-    cannot be had, fresh weights are taken and a note says so.
+    Where they name nothing, that is geodetect's own best model of the family, never one that the user imported; it is
+    downloaded on first use, and where it cannot be had, fresh weights are taken and a note says so.
 
     Raises:
         ModelError: the file or model that is named is not there, or is wrong.
@@ -217,16 +218,30 @@ def _head(
 
 
 def _known(family: str, reporter: Reporter) -> Pretrained | None:
-    """Return the best model known of a family, fetched where it can be."""
+    """Return geodetect's own best model of a family, fetched where it can be."""
     try:
-        name = lookup(family).name
-        package = resolve(name, progress=lambda done, total: reporter.progress("download", done, total or 0))
+        card = _best_built_in(family)
+        if card.source is None:  # bundled; an imported one may have taken its name
+            package = open_package(BUILT_IN / card.name)
+        else:
+            package = resolve(card.name, progress=lambda done, total: reporter.progress("download", done, total or 0))
+            if package.card.source is None or package.card.source.url != card.source.url:
+                raise ModelError(f"the {card.name} here is another one, imported under that name")
     except (ModelError, DownloadError) as error:
         reporter.note(
             f"Starting from fresh weights, which takes many images and epochs: no trained {family} can be had ({error})"
         )
         return None
     return Pretrained(package.card.name, package.parameters(), package.card)
+
+
+def _best_built_in(family: str) -> ModelCard:
+    """Return the card of geodetect's own best model of a family: bundled before to be fetched, then the newest."""
+    cards = [read_card(path) for path in BUILT_IN.glob(f"*/{CARD}")]
+    known = [card for card in cards if card.network.family == family]
+    if not known:
+        raise ModelError(f"geodetect comes with no {family}")
+    return max(known, key=lambda card: (card.source is None, [int(part) for part in re.findall(r"\d+", card.version)]))
 
 
 def _owner(name: str, prefixes: set[str]) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from training.data.index import Index
 
 _AREAS = ("all", "small", "medium", "large")  # below 32², below 96², and above, px²
+_UNDEFINED = " (-1: no object of that area is labelled)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +42,7 @@ class CocoFigures:
 
     Attributes:
         values: the twelve figures in COCO's order, -1 where there is no object to find.
-        lines: the same as pycocotools prints them.
+        lines: the same as pycocotools prints them, and what -1 is where it occurs.
         classes: one entry a label asked for.
     """
 
@@ -84,7 +85,8 @@ def evaluate(
         run.accumulate()
     figures = [_figure(run, *row) for row in _rows(max_detections)]
     classes = tuple(_matches(run, place, len(index)) for place in range(len(labels)))
-    return CocoFigures(tuple(value for value, _ in figures), tuple(line for _, line in figures), classes)
+    values, lines = (tuple(column) for column in zip(*figures, strict=True))
+    return CocoFigures(values, (*lines, _UNDEFINED) if -1 in values else lines, classes)
 
 
 def names(max_detections: tuple[int, int, int]) -> tuple[str, ...]:

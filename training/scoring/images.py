@@ -15,6 +15,7 @@ from training.labels.dota import CLASSES, read_dota
 from training.labels.folders import images_by_stem, split_folders
 
 LAYOUTS = ("coco", "dota", "images")
+SPLITS = ("train", "test", "val")  # the last that is there is proposed
 
 
 def layout(root: Path) -> str:
@@ -44,8 +45,18 @@ def open_images(root: Path, split: str) -> Index:
     """
     kind = layout(root)
     if kind == "coco":
+        _check_split(root, split)
         return read_index(root, split)
     return _dota(root, split) if kind == "dota" else _unlabelled(root)
+
+
+def _check_split(root: Path, split: str) -> None:
+    """Raise LabelError where there are annotations of another split only."""
+    named = sorted(path.stem for path in (root / "annotations").glob("*.json"))
+    there = [one for one in SPLITS if any(name == one or name.startswith(f"instances_{one}") for name in named)]
+    if there and not any(name == split or name.startswith(f"instances_{split}") for name in named):
+        hint = ", or prepare it with a --val-share above 0" if split == "val" else ""
+        raise LabelError(f"{root} has no split {split} ({split}.json); give --split {there[-1]}{hint}")
 
 
 def _dota(root: Path, split: str) -> Index:

@@ -91,13 +91,14 @@ def draw_confusion(path: Path, scores: Scores) -> None:
 
 def _draw_class(axes: Axes, row: ClassScores, colour: str, named: bool) -> None:
     precision, recall, score = row.curve.T if len(row.curve) else np.zeros((3, 1))
-    label = f"{row.name}  {row.ap50:.3f} · {row.best_f1:.3f} at {row.best_score:.2f}"
+    best = f"{row.best_f1:.3f} at {row.best_score:.2f}" if row.best_f1 > 0 else "–"
+    label = f"{row.name}  {row.ap50:.3f} · {best}"
     start = precision[:1]  # the curve begins at the axis with the precision of the strongest detection
     axes.plot(np.append(0, recall), np.append(start, precision), color=colour, linewidth=1.4,
               label=label if named else None)  # fmt: skip
     if row.best_f1 > 0:
-        best = np.flatnonzero(score >= row.best_score)[-1]
-        axes.plot(recall[best], precision[best], "o", color=colour, markersize=6, markeredgecolor="white")
+        at = np.flatnonzero(score >= row.best_score)[-1]
+        axes.plot(recall[at], precision[at], "o", color=colour, markersize=6, markeredgecolor="white")
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -22,7 +22,7 @@ class ClassScores:
         ap: average precision, mean over IoU 0.50 to 0.95.
         ap50: at IoU 0.5, as everything below.
         recall: of all detections.
-        best_f1, best_score: the best F1 that a least score gives, and that score.
+        best_f1, best_score: the best F1 that a least score gives, and that score; NaN where nothing is found.
         curve: (K, 3) precision, recall and score after the first 1..K detections.
     """
 
@@ -44,7 +44,7 @@ class ClassScores:
         points = np.stack([precision, recall, matches.scores], axis=1)
         if not matches.truths:
             return cls(name, 0, len(matches.hits), nan, nan, nan, nan, nan, points)
-        f1, score = best_f1(matches.hits, matches.scores, matches.truths)
+        f1, score = best_f1(matches.hits, matches.scores, matches.truths) if matches.hits.any() else (nan, nan)
         found = float(recall[-1]) if len(recall) else 0.0
         ap, ap50 = float(matches.precision.mean()), float(matches.precision[0].mean())
         return cls(name, matches.truths, len(matches.hits), ap, ap50, found, f1, score, points)
@@ -56,7 +56,7 @@ class Scores:
 
     Attributes:
         coco: COCO's twelve figures, -1 where there is no object to find.
-        lines: the same, as pycocotools prints them.
+        lines: the same, as pycocotools prints them, and what -1 is where it occurs.
         per_class: one entry a class that model and data share, in the data's order.
         confusion: (C + 1, C + 1) int64, rows the true class, columns the found one, the last of each background.
         confusion_scores: (C,) least score of a detection in it.

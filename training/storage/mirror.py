@@ -56,8 +56,8 @@ class Mirror:
     def push(self, path: Path) -> None:
         """Have a file, or all files of a folder, uploaded as it then is; returns at once.
 
-        A relative path is one below the folder; names that begin with a dot are left out. A file pushed again before its turn is uploaded once, in its
-        newest state; an older state never follows.
+        A relative path is one below the folder; names that begin with a dot are left out. A file pushed again before
+        its turn is uploaded once, in its newest state; an older state never follows.
         """
         path = self._folder / path
         files = [item for item in path.rglob("*") if item.is_file()] if path.is_dir() else [path.absolute()]
