@@ -120,7 +120,7 @@ class TrainConfig:
         "Devices", 1, "Devices to train on; above 1, a process is started for each.", least=1, most=4096, free=True
     )
     is_distributed: bool = setting(
-        "Devices", False, "Refuse to train alone; msrun's processes are known anyway, false too.", free=True
+        "Devices", False, "Refuse to train without msrun; where it is, false does not switch it off.", free=True
     )
     rank: int | None = setting(
         "Devices", None, "This process's number; the launcher tells it, another is refused.", least=0, free=True
