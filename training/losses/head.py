@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from geodetect.card import ANCHORS, Heads
+from geodetect.decode import LARGEST_EXPONENT
 from geodetect.networks.runtime import mindspore, nn, ops
 
-_LARGEST_EXPONENT = 20.0  # as in geodetect.decode
 _BLOCK = 64  # boxes that predictions are compared with at once; bounds the memory
 
 
@@ -69,7 +69,7 @@ class HeadLoss(nn.Cell):
         """Return cx, cy, w, h, each (B, 3, G, G)."""
         rows, columns = xy.shape[3:]
         centre = self.scale * ops.sigmoid(xy) - (self.scale - 1) / 2
-        size = ops.exp(ops.minimum(wh, _LARGEST_EXPONENT))
+        size = ops.exp(ops.minimum(wh, LARGEST_EXPONENT))
         return (
             (centre[:, :, 0] + cells(columns)) / columns,
             (centre[:, :, 1] + cells(rows).reshape((-1, 1))) / rows,

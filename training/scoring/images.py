@@ -14,7 +14,6 @@ from training.data.index import Index, read_index
 from training.labels.dota import CLASSES, read_dota
 from training.labels.folders import images_by_stem, split_folders
 
-LAYOUTS = ("coco", "dota", "images")
 SPLITS = ("train", "test", "val")  # the last that is there is proposed
 
 
