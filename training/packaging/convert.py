@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from geodetect.card import FAMILIES, ModelCard
-from geodetect.errors import ConfigError, ModelError, OutputError
-from geodetect.files import check_writable, replacing
+from geodetect.errors import ConfigError, ModelError
+from geodetect.files import check_writable
 from geodetect.networks.darknet import convolutions, read_darknet, read_values
 from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import write_safetensors
@@ -22,6 +22,7 @@ from geodetect.package import ModelPackage, read_card
 from geodetect.registry import import_file
 from training.packaging.darknet_cards import COCO, classes_of, darknet_card, plain_name
 from training.packaging.export import check_folder
+from training.run.state import write_checkpoint
 
 CHECKPOINTS = (".safetensors", ".ckpt")
 _HINTS = (
@@ -155,15 +156,7 @@ def _write_checkpoint(path: Path, parameters: Mapping[str, np.ndarray], dtype: s
             return write_safetensors(path, parameters, dtype)
         except ValueError as error:
             raise ModelError(f"the parameters cannot be stored as {dtype}: {error}") from error
-    from geodetect.networks.runtime import mindspore
-
-    with replacing(path) as temporary:
-        items = [{"name": name, "data": mindspore.Tensor(array)} for name, array in parameters.items()]
-        try:
-            mindspore.save_checkpoint(items, str(temporary))
-        except RuntimeError as error:
-            raise OutputError(f"the output {path} could not be written ({str(error).splitlines()[0]})") from error
-        temporary.chmod(0o644)  # MindSpore writes files that nobody may change
+    write_checkpoint(path, parameters)
 
 
 def _fit(family: str, values: int) -> DarknetFile | None:

@@ -8,7 +8,6 @@ bytes, `moments.run`: every loader leaves out what begins so.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from geodetect.errors import ModelError, TrainingError
+from geodetect.errors import ModelError, OutputError, TrainingError
 from geodetect.files import replacing
 from geodetect.networks.checkpoint import read_checkpoint
 from geodetect.networks.parameters import read_parameters
@@ -79,18 +78,27 @@ def save(path: Path, parameters: Mapping[str, np.ndarray], optimiser: Mapping[st
         TrainingError: a parameter is not finite; no file is written then.
         OutputError: the disk is full or the folder not writable.
     """
-    from geodetect.networks.runtime import mindspore
-
     broken = [name for name, array in parameters.items() if not np.isfinite(array).all()]
     if broken:
         raise TrainingError(f"{len(broken)} parameters are not finite after step {at.total}, first {broken[0]}")
     run = np.frombuffer(json.dumps(asdict(at)).encode(), np.uint8)
-    arrays = {**parameters, **optimiser, _RUN: run}
+    write_checkpoint(path, {**parameters, **optimiser, _RUN: run})
+
+
+def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as a checkpoint of MindSpore's; the file appears whole or not at all.
+
+    Raises OutputError where the disk is full or the folder not writable.
+    """
+    from geodetect.networks.runtime import mindspore
+
     with replacing(path) as temporary:
-        mindspore.save_checkpoint(
-            [{"name": name, "data": mindspore.Tensor(array)} for name, array in arrays.items()], str(temporary)
-        )
-        os.chmod(temporary, 0o644)  # MindSpore leaves it to its owner, who may not even write it
+        items = [{"name": name, "data": mindspore.Tensor(array)} for name, array in arrays.items()]
+        try:
+            mindspore.save_checkpoint(items, str(temporary))
+        except RuntimeError as error:
+            raise OutputError(f"the output {path} could not be written ({str(error).splitlines()[0]})") from error
+        temporary.chmod(0o644)  # MindSpore leaves it to its owner, who may not even write it
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Progress]:
