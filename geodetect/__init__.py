@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geodetect.registry import catalogue, import_file, pull, resolve
     from geodetect.scene import Scene, open_scene
     from geodetect.vectors import evaluate
+    from geodetect.window import Window
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "MapObjects",
     "ModelPackage",
     "Scene",
+    "Window",
     "catalogue",
     "detect",
     "errors",
@@ -48,6 +50,7 @@ _PUBLIC = {
     "MapObjects": "evaluation",
     "ModelPackage": "package",
     "Scene": "scene",
+    "Window": "window",
     "catalogue": "registry",
     "detect": "pipeline",
     "evaluate": "vectors",

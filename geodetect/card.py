@@ -150,6 +150,7 @@ class ModelCard:
     thresholds: Thresholds = field(default_factory=Thresholds)
     weights: WeightsFile | None = None  # MindSpore parameters, .safetensors, .npz or .ckpt
     onnx: WeightsFile | None = None  # the same network for OpenVINO and ONNX Runtime
+    int8: WeightsFile | None = None  # the same network quantised, .onnx, for CPUs
     selftest: WeightsFile | None = None  # a stored input and the heads that the network gives for it
     source: Source | None = None  # what was, or is to be, downloaded
 
@@ -213,6 +214,7 @@ _NESTED: dict[str, type] = {
     "thresholds": Thresholds,
     "weights": WeightsFile,
     "onnx": WeightsFile,
+    "int8": WeightsFile,
     "selftest": WeightsFile,
     "source": Source,
 }

@@ -42,7 +42,7 @@ class DetectConfig:
     require_crs: bool = False
     engine: str = "auto"  # openvino, onnxruntime, mindspore
     device: str = "auto"  # cpu, gpu, ascend
-    precision: str = "auto"  # float32, bfloat16
+    precision: str = "auto"  # float32, bfloat16, int8
     batch_size: int | None = None
     threads: int | None = None  # for engine and decompression; None: all cores
 

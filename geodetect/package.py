@@ -24,7 +24,7 @@ from geodetect.networks.parameters import check_parameters, read_parameters, wri
 CARD = "model.yaml"
 PARAMETER_FORMATS = (".safetensors", ".npz", ".ckpt")
 WEIGHTS_FORMATS = (*PARAMETER_FORMATS, ".mindir")
-_ROLES = ("weights", "onnx", "selftest")
+_ROLES = ("weights", "onnx", "int8", "selftest")
 _MAX_CARD = 1 << 20  # bytes; a card is a page or two
 
 
@@ -44,6 +44,11 @@ class ModelPackage:
     def onnx_path(self) -> Path | None:
         """The ONNX file, None where the package has none."""
         return self._path(self.card.onnx)
+
+    @property
+    def int8_path(self) -> Path | None:
+        """The quantised ONNX file beside the others, None where the package has none."""
+        return self._path(self.card.int8)
 
     @property
     def selftest_path(self) -> Path | None:
@@ -118,6 +123,7 @@ def write_package(
     card: ModelCard,
     weights: str | Path | None = None,
     onnx: str | Path | None = None,
+    int8: str | Path | None = None,
     selftest: str | Path | None = None,
 ) -> ModelPackage:
     """Write a package from a card and copies of its files, fill in their checksums, and return it.
@@ -136,6 +142,7 @@ def write_package(
             card,
             weights=_take(weights, new, "weights"),
             onnx=_take(onnx, new, "model"),
+            int8=_take(int8, new, "model-int8"),
             selftest=_take(selftest, new, "selftest"),
         )
         (new / CARD).write_text(dump_card(card), encoding="utf-8")

@@ -195,7 +195,9 @@ def import_package(folder: str | Path) -> ModelPackage:
     """Copy a package's folder into the user's folder and return the copy; raises ModelError when it is wrong."""
     package = open_package(folder)
     target = home() / "models" / package.card.name
-    return write_package(target, package.card, package.weights_path, package.onnx_path, package.selftest_path)
+    return write_package(
+        target, package.card, package.weights_path, package.onnx_path, package.int8_path, package.selftest_path
+    )
 
 
 def recognise(file: str | Path) -> ModelCard:

@@ -4,54 +4,59 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 
 from geodetect import evaluation
-from geodetect.errors import InputError, OutputError
+from geodetect.errors import ConfigError, InputError, OutputError
 from geodetect.evaluation import Evaluation, MapObjects, Outcome
 from geodetect.files import check_writable, replacing
 from geodetect.geopackage import add_style, write_layer
 from geodetect.style import qml
 
+if TYPE_CHECKING:
+    import geopandas
+
 CLASS_FIELDS = ("class", "label", "class_name", "classname", "type", "name", "category", "kind", "species")
 SCORE_FIELDS = ("score", "confidence", "conf", "probability")
 DIFFICULT_FIELDS = ("difficult", "ignore", "iscrowd")
 ERRORS = "errors"  # the layer's name
-OUTCOMES = {  # what the layer holds, and its colour
-    Outcome.HIT: ("hit", "#2e9e4f"),
-    Outcome.MISS: ("miss", "#e0362c"),
-    Outcome.FALSE_ALARM: ("false alarm", "#f2a51e"),
-    Outcome.DUPLICATE: ("duplicate", "#9b4fd1"),
+OUTCOMES = {  # what the layer holds, and its colour: the colour-blind too can tell them apart
+    Outcome.HIT: ("hit", "#3399ff"),
+    Outcome.MISS: ("miss", "#d55e00"),
+    Outcome.FALSE_ALARM: ("false alarm", "#f0e442"),
+    Outcome.DUPLICATE: ("duplicate", "#cc79a7"),
     Outcome.IGNORED: ("ignored", "#8c8c8c"),
 }
 
 
 def evaluate(
-    detections: str | Path | MapObjects,
-    truth: str | Path | MapObjects,
+    detections: str | Path | MapObjects | geopandas.GeoDataFrame,
+    truth: str | Path | MapObjects | geopandas.GeoDataFrame,
     iou: float = 0.5,
     *,
-    score: float = 0.0,
+    score: float | Mapping[str, float] = 0.0,
     class_field: str | None = None,
     layer: str | None = None,
     errors: str | Path | None = None,
     report: str | Path | None = None,
     overwrite: bool = False,
 ) -> Evaluation:
-    """Return how well detections meet the truth; both are vector layers in any format that GDAL reads, or objects.
+    """Return how well detections meet the truth: vector layers in any format that GDAL reads, GeoDataFrames or objects.
 
-    The rules of the comparison are those of `geodetect.evaluation.evaluate`.
+    The rules of the comparison are those of `geodetect.evaluation.evaluate`. Where `score` leaves none out, the result
+    has one outcome a row, in the rows' order; rows without geometry are not counted.
 
     Args:
         detections: polygons with a field `class` and, usually, `score`, such as `detect` writes.
         truth: polygons or points, in any CRS; those with a field `difficult` that is 1 count nowhere.
         iou: the least IoU of a hit, above 0, up to 1.
-        score: detections below it are left out.
+        score: detections below it are left out; a number, or one a class, of which those not named keep all.
         class_field: the attribute of the truth that holds the class; None looks for `class`, `label` and the like.
         layer: of the truth; None: the first one.
         errors: where to write hits, misses, false alarms and duplicates as a styled layer; ends in .gpkg.
@@ -60,18 +65,20 @@ def evaluate(
 
     Raises:
         InputError: a layer cannot be read or the two cannot be compared.
+        ConfigError: `iou` or `score` is out of range.
         OutputError: `errors` or `report` cannot be written, exists, or is an input.
     """
-    inputs = [objects.where if isinstance(objects, MapObjects) else objects for objects in (detections, truth)]
+    _check_score(score)
+    inputs: list[str | Path] = [_where(objects) for objects in (detections, truth)]
     if errors is not None:
         if Path(errors).suffix.lower() != ".gpkg":
             raise OutputError(f"the layer of errors {errors} must be a GeoPackage; give a name that ends in .gpkg")
         _check_output(errors, inputs, overwrite)
     if report is not None:
         _check_output(report, inputs if errors is None else [*inputs, errors], overwrite)
-    found = detections if isinstance(detections, MapObjects) else read_objects(detections)
-    found = found[~(found.scores < score)]  # those without a score stay, to be refused
-    true = truth if isinstance(truth, MapObjects) else read_objects(truth, class_field, layer, is_truth=True)
+    found = _as_objects(detections)
+    found = found[~(found.scores < _least_scores(found.names, score))]  # those without a score stay, to be refused
+    true = _as_objects(truth, class_field, layer, is_truth=True)
     result = evaluation.evaluate(found, true, iou)
     if errors is not None:
         write_errors(errors, result, found, true)
@@ -106,6 +113,35 @@ def read_objects(
         raise InputError(f"{path} has no geometry; give a layer of polygons or points")
     columns = dict(zip(meta["fields"], values, strict=True))
     shapes = shapely.force_2d(shapely.from_wkb(geometry))
+    return _from_columns(shapes, columns, _known(meta["crs"]), str(path), class_field, is_truth)
+
+
+def _as_objects(
+    objects: str | Path | MapObjects | geopandas.GeoDataFrame,
+    class_field: str | None = None,
+    layer: str | None = None,
+    is_truth: bool = False,
+) -> MapObjects:
+    """Return objects as they are, those of a file or those of a GeoDataFrame."""
+    if isinstance(objects, MapObjects):
+        return objects
+    if isinstance(objects, (str, Path)):
+        return read_objects(objects, class_field, layer, is_truth=is_truth)
+    where = _where(objects)
+    try:
+        geometry = objects.geometry
+    except AttributeError as error:  # a plain table, or one whose geometry is not set
+        raise InputError(f"{where} has no geometry; give a layer's path or a GeoDataFrame with one") from error
+    fields = [name for name in objects.columns if name != geometry.name]
+    columns = {str(name): objects[name].to_numpy(object, na_value=None) for name in fields}
+    crs = None if objects.crs is None else objects.crs.to_wkt()
+    return _from_columns(shapely.force_2d(geometry.to_numpy()), columns, crs, where, class_field, is_truth)
+
+
+def _from_columns(
+    shapes: np.ndarray, columns: dict[str, Any], crs: str | None, path: str, class_field: str | None, is_truth: bool
+) -> MapObjects:
+    """Return objects from a layer's geometry and attributes."""
     there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     odd = set(shapely.get_type_id(shapes[there]).tolist()) - {0, 3, 6}
     if odd:
@@ -117,10 +153,31 @@ def read_objects(
         ["" if name is None else str(name) for name in names],
         None if is_truth else numbers,
         None if not is_truth or numbers is None else np.nan_to_num(numbers) > 0,
-        _known(meta["crs"]),
-        str(path),
+        crs,
+        path,
     )
     return objects[there]
+
+
+def _where(objects: str | Path | MapObjects | geopandas.GeoDataFrame) -> str:
+    """Return what messages call these objects: their file, if they have one."""
+    if isinstance(objects, (str, Path)):
+        return str(objects)
+    return objects.where if isinstance(objects, MapObjects) else "the table"
+
+
+def _check_score(score: float | Mapping[str, float]) -> None:
+    for value in score.values() if isinstance(score, Mapping) else (score,):
+        if not 0 <= value <= 1:
+            raise ConfigError(f"score is {score!r}, give a number from 0 to 1, for all classes or each")
+
+
+def _least_scores(names: np.ndarray, score: float | Mapping[str, float]) -> np.ndarray:
+    """Return the least score (N,) of each detection; names are compared without regard to case, as everywhere."""
+    if not isinstance(score, Mapping):
+        return np.full(len(names), float(score))
+    least = {name.strip().lower(): float(value) for name, value in score.items()}
+    return np.array([least.get(name.strip().lower(), 0.0) for name in names.tolist()])
 
 
 def write_errors(path: str | Path, result: Evaluation, detections: MapObjects, truth: MapObjects) -> None:

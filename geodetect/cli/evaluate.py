@@ -17,7 +17,7 @@ from geodetect.evaluation import ClassResult, Evaluation
 @click.option(
     "--iou", type=click.FloatRange(0, 1, min_open=True), default=0.5, show_default=True, help="Least IoU of a hit."
 )
-@click.option("--score", type=click.FloatRange(0, 1), default=0.0, help="Leave out detections below this score.")
+@click.option("--score", type=options.PerClass(), default=0.0, help="Leave out detections below it, 0 to 1.")
 @click.option("--class-field", help="Attribute of TRUTH that holds the class. [default: class, label, type, …]")
 @click.option("--layer", help="Layer of TRUTH. [default: the first]")
 @click.option(
@@ -26,8 +26,8 @@ from geodetect.evaluation import ClassResult, Evaluation
 @click.option("--json", "report", help="Write the figures as JSON; - prints them instead of the table.")
 @options.overwrite
 def evaluate(
-    detections: Path, truth: Path, iou: float, score: float, class_field: str | None, layer: str | None,
-    errors: Path | None, report: str | None, overwrite: bool,
+    detections: Path, truth: Path, iou: float, score: float | dict[str, float], class_field: str | None,
+    layer: str | None, errors: Path | None, report: str | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Compare DETECTIONS, a layer that geodetect wrote, with TRUTH, a layer of true objects.
 

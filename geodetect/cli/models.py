@@ -209,6 +209,7 @@ def _description(entry: Entry, card: ModelCard) -> Any:
         ("Classes", _legend(card)),
         ("Score from", _thresholds(per_class.score)),
         ("NMS IoU", _thresholds(per_class.iou)),
+        ("Arithmetic", "float32, bfloat16, int8" if card.int8 else ""),
         ("Overlap", f"{per_class.overlap:.0%} of a tile"),
         *(("Metrics", f"{what}: {_numbers(values)}") for what, values in card.metrics.items()),
         ("Source", card.source.url if card.source else ""),

@@ -51,7 +51,7 @@ ENGINES = {
     "openvino": ("openvino", "OpenVinoEngine", ("cpu",)),
 }
 DEVICES = ("auto", "cpu", "gpu", "ascend")
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 BATCH_BYTES = 60 << 20  # of a batch's canvases, where an engine has the choice; a run holds five batches at once
 _NO_MEMORY = ("failed to allocate", "bad_alloc", "out of memory")
 _CGROUP_CPUS = Path("/sys/fs/cgroup/cpu.max")
@@ -91,6 +91,8 @@ def open_engine(
     if canvas is not None:  # the networks are fully convolutional: they take any multiple of 32
         resized = dataclasses.replace(package.card.input, size=canvas)
         package = dataclasses.replace(package, card=dataclasses.replace(package.card, input=resized))
+    if precision == "int8":
+        package, precision = _quantised(package, name), "auto"
     opened = getattr(importlib.import_module(f"geodetect.engines.{name}"), kind)
     return opened(package, device=device, precision=precision, batch_size=batch_size, threads=threads)
 
@@ -159,6 +161,19 @@ def is_quantised(path: Path) -> bool:
     (graph,) = raw(memoryview(path.read_bytes()), 7)  # ModelProto.graph
     nodes = raw(graph, 1)  # GraphProto.node
     return any(bytes(kind) == b"DequantizeLinear" for node in nodes for kind in raw(node, 4))  # NodeProto.op_type
+
+
+def _quantised(package: ModelPackage, engine: str) -> ModelPackage:
+    """Return the package with its quantised file as the one to run; raises EngineError where it has none."""
+    if engine == "mindspore":
+        raise EngineError("the engine mindspore computes in float32; give --engine openvino or onnxruntime for int8")
+    if package.int8_path is not None:
+        return dataclasses.replace(package, card=dataclasses.replace(package.card, onnx=package.card.int8))
+    if package.onnx_path is None or not is_quantised(package.onnx_path):
+        raise EngineError(
+            f"{package.card.name} has no INT8 file; make one with `geodetect quantize`, or give another --precision"
+        )
+    return package
 
 
 def _choose(device: str, package: ModelPackage) -> str:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -37,6 +38,22 @@ def test_json_has_the_figures(truth, tmp_path):
     assert printed["all"]["recall"] == printed["classes"]["plane"]["ap"] == 1
     run(truth, truth, "--json", tmp_path / "out.json")
     assert json.loads((tmp_path / "out.json").read_text()) == printed
+
+
+def test_the_least_score_may_be_one_a_class(truth, tmp_path):
+    drawn = read_objects(truth)
+    fields = {"class": drawn.names.astype(object), "score": np.full(len(drawn), 0.5)}
+    write_layer(tmp_path / "found.gpkg", "found", drawn.geometry, fields, drawn.crs)
+    output = run(tmp_path / "found.gpkg", truth, "--score", "plane=0.5,ship=0.6", "--json", "-").output
+    classes = json.loads(output)["classes"]
+    assert (classes["plane"]["recall"], classes["ship"]["recall"]) == (1, 0)
+
+
+@pytest.mark.parametrize("score", ["1.5", "plane=2", "high"])
+def test_a_score_out_of_range_is_one_sentence(truth, score):
+    result = run(truth, truth, "--score", score)
+    assert result.exit_code == 3
+    assert "score is" in result.output
 
 
 def test_errors_are_written(truth, tmp_path):

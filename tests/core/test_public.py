@@ -17,6 +17,7 @@ PUBLIC = {
     "MapObjects": "geodetect.evaluation.objects",
     "ModelPackage": "geodetect.package",
     "Scene": "geodetect.scene",
+    "Window": "geodetect.window",
     "catalogue": "geodetect.registry",
     "detect": "geodetect.pipeline",
     "errors": None,  # a module

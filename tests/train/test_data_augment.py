@@ -279,3 +279,19 @@ def test_sizes_come_in_runs_and_all_of_them():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match=f"augment.{next(iter(wrong))}"):
         Augment(**wrong)
+
+
+@given(seeds)
+def test_anywhere_lets_a_part_without_object_be_shown(seed):
+    image = np.zeros((400, 400, 3), np.uint8)
+    sample = Sample.of(image, np.array([[2, 2, 22, 22]]), np.array([0]), np.array([False]))
+    settings = replace(STILL, scale=(1.0, 1.0))
+
+    def shown(anywhere: float) -> int:
+        rng = np.random.default_rng(seed)
+        placement = choose_placement(sample, 100, (400, 400), replace(settings, anywhere=anywhere), rng)
+        return len(place(sample, placement, 100, FILL).labels)
+
+    first = draw_placement(100, (400, 400), settings, np.random.default_rng(seed))
+    assert shown(0.0) == 1
+    assert shown(1.0) == len(place(sample, first, 100, FILL).labels)

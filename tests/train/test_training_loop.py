@@ -78,7 +78,8 @@ class NumpyTrainer:
     def __init__(self, inputs, devices, steps):
         self.rates = inputs.config.schedule.rates(steps)
         self.weight = inputs.optimiser.get("moments.weight", np.zeros(2, np.float32)).copy()
-        self.network, self.steps = None, int(inputs.optimiser.get("global_step", [0])[0])
+        self.network = self.best_network = None
+        self.steps = int(inputs.optimiser.get("global_step", [0])[0])
 
     def begin(self, epoch):
         pass
@@ -352,7 +353,7 @@ def test_a_run_at_an_address_goes_on_on_another_machine(data, fake, monkeypatch,
 def test_a_real_run_killed_in_mid_epoch_goes_on_as_if_nothing_had_been(data):
     """And its checkpoint is a model, though a small one for three steps an epoch."""
     write_dataset(data, count=4, side=64, split="val")
-    settings = {"max_epoch": 2, "run_eval": True, "eval_start": 2, "log_interval": 1, "save_minutes": 1e-6}
+    settings = {"max_epoch": 2, "run_eval": True, "eval_start": 2, "log_interval": 1, "save_minutes": 1e-6, "ema": 0.9}
     folder = data.parent / "run"
     words = [
         f"--{name}={value}" for name, value in {**SMALL, **settings, "data_dir": data, "ckpt_path": folder}.items()

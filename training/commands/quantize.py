@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     help="Most AP that may be lost, per cent.",
 )
 @click.option("--size", type=int, metavar="PX", help="Side of the canvas.  [default: the card's]")
-@click.option("--name", help="Name of the model.  [default: the card's with -int8]")
+@click.option("--name", help="Name of the model.  [default: the card's with -int8; with --keep-float: the card's]")
+@click.option("--keep-float", is_flag=True, help="Keep MODEL's weights beside; --precision int8 then takes the others.")
 @options.overwrite
 @options.progress
 def quantize(model: str, folder: str, data: str, card: str | None, progress: str, **settings: Any) -> None:

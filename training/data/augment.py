@@ -41,11 +41,13 @@ class Augment:
     value: float = 1.5
     mosaic: float = 0.0  # chance of four images in one
     mosaic_side: int = 768  # px
+    anywhere: float = 0.0  # chance that the part shown need not have an object, so that sea and land stay empty
     keep_cut: bool = False  # keep an object of which less than 70 % is shown, as the model zoo does; else: ignored
     random_filter: bool = True  # one of four filters; else bilinear
 
     def __post_init__(self) -> None:
         ranges: dict[str, tuple[float, float]] = {"jitter": (0, 0.9), "flip": (0, 1), "hue": (0, 0.5), "mosaic": (0, 1)}
+        ranges["anywhere"] = (0, 1)
         ranges |= {"saturation": (0.01, 100), "value": (0.01, 100), "mosaic_side": (8, 8192)}
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
@@ -100,11 +102,11 @@ def choose_placement(
 ) -> Placement:
     """Return the first of ten random placements that shows an object, else the whole image as in evaluation.
 
-    Where the image has no object, or only ignored ones, the first is as good as any.
+    Where the image has no object, or only ignored ones, the first is as good as any; and by `anywhere`, at times.
     """
     height, width = sample.image.shape[:2]
     trials = [draw_placement(size, reference, settings, rng) for _ in range(_TRIALS)]
-    if sample.ignored.all():
+    if sample.ignored.all() or (settings.anywhere and rng.random() < settings.anywhere):
         return trials[0]
     for placement in trials:
         left = move(sample, placement, (width, height), size)

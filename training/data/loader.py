@@ -17,6 +17,7 @@ from geodetect.card import Input
 from geodetect.errors import ConfigError
 from geodetect.networks.runtime import mindspore
 from training.data.augment import Augment
+from training.data.balance import draw_images
 from training.data.examples import ExampleMaker, Place, TargetMaker
 from training.data.images import ImageStore
 from training.data.index import Index
@@ -43,6 +44,7 @@ class LoaderSettings:
     rank: int = 0  # of this device
     devices: int = 1
     workers: int = 2
+    balance: float = 0.0  # see `draw_images`
     processes: bool = False  # workers are processes instead of threads
     cache_bytes: int = 0  # decoded images kept in memory, bytes a device
 
@@ -84,7 +86,8 @@ class Loader:
         """Return the places of this device's samples in an epoch, batch after batch, from step `start` on."""
         s = self.settings
         total = s.batch_size * s.devices
-        order = np.random.default_rng([s.seed, epoch]).permutation(len(self.index))
+        rng = np.random.default_rng([s.seed, epoch])
+        order = rng.permutation(draw_images(self.index, s.balance, rng))
         order = np.resize(order, self.steps * total)  # repeats from the start
         places = []
         for step in range(start, self.steps):

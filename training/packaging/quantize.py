@@ -39,7 +39,8 @@ class QuantizeSettings:
     calibration: Path | None = None  # folder of images to calibrate on; None: the data's train split
     max_loss: float = 1.0  # points of AP (per cent) that may be lost
     size: int | None = None  # side of the canvas, px; None: the card's
-    name: str | None = None  # of the new model; None: the card's with -int8
+    name: str | None = None  # of the new model; None: the card's with -int8, or the card's own with `keep_float`
+    keep_float: bool = False  # the package holds the source's weights too, and --precision int8 takes the quantised
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ def quantize(
     settings: QuantizeSettings | None = None,
     reporter: Reporter = SILENT,
 ) -> Quantized:
-    """Write a model package of one INT8 ONNX file that OpenVINO and ONNX Runtime run, and return what it costs.
+    """Write a model package with an INT8 ONNX file that OpenVINO and ONNX Runtime run, and return what it costs.
 
     Args:
         source: the model, with parameters.
@@ -117,11 +118,19 @@ def quantize(
         _refuse(before[0], after, settings.max_loss)
         if 100 * before[0].ap <= settings.max_loss:
             reporter.note(f"AP is {100 * before[0].ap:.1f} before already, which tells nothing of what INT8 costs")
-        record_selftest(quantised, work / "selftest.npz")
-        card = _with_figures(card, before[0], after, len(index))
-        package = write_package(work / "package", card, onnx=work / "model.onnx", selftest=work / "selftest.npz")
+        card = _with_figures(card, before[0], after, len(index), settings.keep_float)
+        package = _write(work, card, source if settings.keep_float else None)
         install(package.root, folder, work)
     return Quantized(ModelPackage(package.card, folder), before, after)
+
+
+def _write(work: Path, card: ModelCard, source: ModelPackage | None) -> ModelPackage:
+    """Return the package of the quantised file in `work`, and of the source's weights where it is given."""
+    file, folder = work / "model.onnx", work / "package"
+    if source is not None:
+        return write_package(folder, card, source.weights_path, int8=file, selftest=source.selftest_path)
+    record_selftest(as_package(card, file), work / "selftest.npz")
+    return write_package(folder, card, onnx=file, selftest=work / "selftest.npz")
 
 
 def calibration_files(data: str | Path, settings: QuantizeSettings) -> list[Path]:
@@ -217,14 +226,19 @@ def _check_engines() -> None:
 
 def _card(card: ModelCard, settings: QuantizeSettings) -> ModelCard:
     takes = dataclasses.replace(card.input, size=settings.size or card.input.size)
-    return dataclasses.replace(card, input=takes, name=settings.name or f"{card.name}-int8", source=None)
+    name = settings.name or (card.name if settings.keep_float else f"{card.name}-int8")
+    return dataclasses.replace(card, input=takes, name=name, source=None)
 
 
-def _with_figures(card: ModelCard, before: Measured, after: Sequence[Measured], images: int) -> ModelCard:
+def _with_figures(
+    card: ModelCard, before: Measured, after: Sequence[Measured], images: int, keep_float: bool
+) -> ModelCard:
     figures = {f"AP50 INT8, {row.engine}": round(row.ap50, 4) for row in after}
     figures |= {f"AP INT8, {row.engine}": round(row.ap, 4) for row in after}
     figures |= {"AP50 float32": round(before.ap50, 4), "AP float32": round(before.ap, 4)}
     metrics = {**card.metrics, f"all classes, {images} validation tiles, INT8 beside float32": figures}
+    if keep_float:
+        return dataclasses.replace(card, metrics=metrics)
     text = f"{card.description.rstrip('. ')}. Quantised to INT8, for CPUs." if card.description else "INT8, for CPUs."
     return dataclasses.replace(card, metrics=metrics, description=text)
 

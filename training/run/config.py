@@ -24,6 +24,13 @@ class TrainConfig:
     data_dir: str = setting("Data", "", "Prepared data set: a folder, or an s3:// or obs:// URL of one.", free=True)
     labels: tuple[str, ...] = setting("Data", (), "Classes in the model's order; else those of the data set.")
     keep_empty: bool = setting("Data", True, "Learn from images without an object too.")
+    balance: float = setting(
+        "Data",
+        0.0,
+        "0: each image once an epoch; to 1: images of rare classes the more often, of others the less.",
+        least=0,
+        most=1,
+    )
     workers: int = setting("Data", 0, "Workers that read images; 0: by the cores.", least=0, most=256, free=True)
 
     network: str = setting("Network", "yolov3-tiny", "Family of the network.", choices=FAMILIES)
@@ -74,6 +81,13 @@ class TrainConfig:
     warmup_epochs: float = setting("Training", 1.0, "Epochs over which the rate rises at the start.", least=0)
     momentum: float = setting("Training", 0.9, "Of the optimiser.", least=0, most=0.9999)
     weight_decay: float = setting("Training", 5e-4, "Of the convolutions' weights, in the true gradient.", least=0)
+    ema: float = setting(
+        "Training",
+        0.0,
+        "Share that a step keeps of the weights' moving average, which is evaluated and saved; 0: no average.",
+        least=0,
+        most=0.99999,
+    )
     loss_scale: float = setting(
         "Training", 1.0, "The loss is multiplied by it and the gradient divided; changes rounding alone.", above=0
     )

@@ -71,6 +71,7 @@ class Inputs:
             input=self.card.input,
             resize_rate=config.resize_rate,
             seed=config.seed,
+            balance=config.balance,
             rank=devices.rank,
             devices=devices.size,
             workers=config.workers or max(1, usable_cores() // devices.size),

@@ -141,7 +141,7 @@ class _Loop:
         if index is None or not wanted or not self.devices.is_master:
             return None
         begun = time.monotonic()
-        scores = evaluate(self.trainer.network, self.inputs.card, index, _Watch(self))
+        scores = evaluate(self.trainer.best_network, self.inputs.card, index, _Watch(self))
         self.since = self.since[0] + time.monotonic() - begun, self.since[1]  # images a second are of training alone
         return scores
 

@@ -38,7 +38,7 @@ def find_in_scenes(
         described = Path(scratch) / CARD
         described.write_text(dump_card(package.card), "utf-8")
         config = DetectConfig(
-            model=str(_file(package, choice.engine)),
+            model=str(_file(package, choice)),
             card=str(described),
             score=settings.floor,
             iou=settings.iou,
@@ -57,7 +57,9 @@ def find_in_scenes(
     return strongest(Detections.concatenate(parts), settings.max_detections[-1])
 
 
-def _file(package: ModelPackage, engine: str) -> Path | None:
+def _file(package: ModelPackage, choice: EngineChoice) -> Path | None:
     """Return the file of a package that an engine runs."""
+    if choice.precision == "int8" and package.int8_path is not None:
+        return package.int8_path
     files = package.weights_path, package.onnx_path
-    return files[0] or files[1] if engine == "mindspore" else files[1] or files[0]
+    return files[0] or files[1] if choice.engine == "mindspore" else files[1] or files[0]
