@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from geodetect.errors import ConfigError
 from training.commands.train import train
+from training.commands.train_options import augment_of
 from training.data.sizes import ELEVEN_SIZES, TEN_SIZES
 from training.run.config import TrainConfig
 from training.run.folder import collect_settings
@@ -182,6 +183,15 @@ def test_unreadable_file_is_one_line(tmp_path):
 def test_options_win_over_the_recipe_entry_by_entry():
     config = collect_settings("yolov4-dota15", {"lr": 0.1, "augment": {"flip": "0.25"}})
     assert (config.lr, config.augment.flip, config.augment.mosaic, config.max_epoch) == (0.1, 0.25, 0.5, 320)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("scale=0.5,1.5,hue=0.1,flip=0",), ("scale=0.5,1.5", "hue=0.1", "flip=0"), ("flip=0, hue=0.1,scale=0.5,1.5",)],
+)
+def test_augmentation_on_the_line_is_one_option_or_several(words):
+    augment = collect_settings(None, {"augment": augment_of(words)}).augment
+    assert (augment.scale, augment.hue, augment.flip) == ((0.5, 1.5), 0.1, 0)
 
 
 @pytest.mark.parametrize("dash", ["--data_dir", "--data-dir"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -49,10 +50,10 @@ def settings(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def augment_of(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Return the mapping that KEY=VALUE pairs stand for."""
+def augment_of(given: tuple[str, ...]) -> dict[str, Any]:
+    """Return the mapping that KEY=VALUE pairs stand for, one an option or several with commas between."""
     values = {}
-    for pair in pairs:
+    for pair in (pair for text in given for pair in re.split(r",(?=\s*\w+\s*=)", text)):
         key, equals, value = pair.partition("=")
         if not equals:
             raise ConfigError(f"augment is {pair!r}, give KEY=VALUE such as mosaic=0.5")
@@ -69,7 +70,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 def _option(item: dataclasses.Field) -> Callable[[Any], Any]:
     name, text = f"--{item.name.replace('_', '-')}", item.metadata["help"]
     if item.name == "augment":
-        return click.option(name, item.name, multiple=True, metavar="KEY=VALUE", help=text)
+        return click.option(name, item.name, multiple=True, metavar="KEY=VALUE,...", help=text)
     kind, several, _ = kind_of(item.name, TrainConfig)
     default = "" if item.default in (None, "", (), False) else f"  [default: {_shown(item.default)}]"
     extra: dict[str, Any] = {"help": text + default, "default": None}

@@ -100,7 +100,10 @@ class TrainConfig:
     seed: int = setting("Training", 1, "Of weights, order and augmentation.", least=0, most=2**31 - 1)
     augment: Augment = dataclasses.field(
         default_factory=Augment,
-        metadata={"group": "Training", "help": "KEY=VALUE,... of the augmentation, as under augment: in a recipe."},
+        metadata={
+            "group": "Training",
+            "help": "Of the augmentation, as under augment: in a recipe; scale=0.5,1.5,hue=0.1 or an option each.",
+        },
     )
 
     run_eval: bool = setting(
