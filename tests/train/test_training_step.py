@@ -43,12 +43,12 @@ class Gap(nn.Cell):
         return loss, loss.reshape((1,))
 
 
-def line(step_of=TrainStep, frozen=(), **settings):
+def line(step_of=TrainStep, frozen=(), kind="momentum", **settings):
     network = Line()
     for item in network.get_parameters():
         item.set_data(mindspore.Tensor(np.full(item.shape, 0.5, np.float32)))
         item.requires_grad = item.requires_grad and not item.name.startswith(frozen)
-    optimiser = make_optimiser(network.get_parameters(), np.array([0.1, 0.01, 0.01]), 0.9, 0.2)
+    optimiser = make_optimiser(network.get_parameters(), np.array([0.1, 0.01, 0.01]), 0.9, 0.2, kind)
     return network, optimiser, step_of(network, Gap(), optimiser, **settings)
 
 
@@ -78,6 +78,31 @@ def test_an_update_is_momentum_with_true_rate_and_decay():
         found = values(network)
         assert found["conv.weight"].item() == pytest.approx(weight, rel=1e-4)
         assert found["conv.bias"].item() == pytest.approx(bias, rel=1e-4)
+
+
+def test_adamw_steps_by_the_rate_and_decays_by_itself():
+    network, _, step = line(frozen=("norm",), kind="adamw")
+    value, mean, square = np.array([0.5, 0.5]), np.zeros(2), np.zeros(2)
+    scale = 0.5 / np.sqrt(0.5 + 1e-5)
+    for number, rate in enumerate((0.1, 0.01)):
+        x, y = batch(number)
+        step(x, y)
+        error = scale * (value[0] * x.asnumpy() + value[1] - 0.5) + 0.5 - y.asnumpy()
+        gradient = np.array([(error * scale * x.asnumpy()).sum(), (error * scale).sum()])
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        value = value - rate * (mean / (np.sqrt(square) + 1e-8) + [0.2, 0] * value)
+        found = values(network)
+        np.testing.assert_allclose([found["conv.weight"].item(), found["conv.bias"].item()], value, rtol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.5, 2.0])
+def test_a_gradient_is_cut_to_the_greatest_norm(share):
+    whole, _, step = line(frozen=("norm",))
+    norm = float(step(*batch(0))[2])
+    cut, _, step = line(frozen=("norm",), clip_norm=share * norm)
+    assert float(step(*batch(0))[2]) == pytest.approx(norm, rel=1e-6)  # what is told is the length before
+    moved = [values(network)["conv.bias"].item() - 0.5 for network in (whole, cut)]
+    assert moved[1] == pytest.approx(min(share, 1) * moved[0], rel=1e-4)
 
 
 def test_what_is_frozen_stays_and_normalises_by_its_running_statistics():
@@ -118,15 +143,18 @@ def test_a_reducer_is_given_the_gradients():
     assert norms[1] == pytest.approx(0.5 * norms[0], rel=1e-6)
 
 
-def test_a_restored_optimiser_goes_on_as_if_it_had_not_stopped():
-    network, optimiser, step = line()
+@pytest.mark.parametrize(
+    ("kind", "prefixes"), [("momentum", ["moments."]), ("adamw", ["moments.", "moments.squared."])]
+)
+def test_a_restored_optimiser_goes_on_as_if_it_had_not_stopped(kind, prefixes):
+    network, optimiser, step = line(kind=kind)
     step(*batch(0))
     state, weights = optimiser_state(optimiser), values(network)
-    assert set(state) == {"global_step", *(f"moments.{name}.{part}" for name, part in
-                          (("conv", "weight"), ("conv", "bias"), ("norm", "gamma"), ("norm", "beta")))}  # fmt: skip
+    names = ("conv.weight", "conv.bias", "norm.gamma", "norm.beta")
+    assert set(state) == {"global_step", *(prefix + name for prefix in prefixes for name in names)}
     assert state["global_step"].tolist() == [1]
     step(*batch(1))
-    again, fresh, other = line()
+    again, fresh, other = line(kind=kind)
     for item in again.get_parameters():
         item.set_data(mindspore.Tensor(weights[item.name]))
     load_optimiser_state(fresh, state)

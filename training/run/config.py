@@ -15,6 +15,7 @@ from training.run.schedule import SCHEDULERS, Schedule
 from training.run.settings import check, converted, read_settings, setting
 
 DEVICES = ("auto", "cpu", "gpu", "ascend")
+OPTIMISERS = ("momentum", "adamw")
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class TrainConfig:
     eta_min: float = setting("Training", 0.0, "cosine_annealing: last learning rate.", least=0)
     t_max: int | None = setting("Training", None, "cosine_annealing: epoch of the last rate; else the last.", least=1)
     warmup_epochs: float = setting("Training", 1.0, "Epochs over which the rate rises at the start.", least=0)
+    optimiser: str = setting("Training", "momentum", "What makes steps of gradients.", choices=OPTIMISERS)
+    clip_norm: float = setting("Training", 0.0, "Greatest norm of a gradient, longer ones are cut; 0: any.", least=0)
     momentum: float = setting("Training", 0.9, "Of the optimiser.", least=0, most=0.9999)
     weight_decay: float = setting("Training", 5e-4, "Of the convolutions' weights, in the true gradient.", least=0)
     ema: float = setting(

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent with momentum, and its state as arrays.
+"""Stochastic gradient descent with momentum, or AdamW, and their state as arrays.
 
 The model zoo's numbers, converted. Its optimisers divide the gradient and the decay by `loss_scale`, though the
 gradient was not always multiplied by it before. Here decay is decay and rate is rate:
@@ -25,18 +25,31 @@ _UNDECAYED = (".bias", ".gamma", ".beta")  # ends of names
 _STEP = "global_step"
 
 
-def make_optimiser(
-    parameters: Iterable[Parameter], rates: np.ndarray, momentum: float = 0.9, weight_decay: float = 0.0
-) -> nn.Momentum:
-    """Return v <- momentum * v + g + weight_decay * w, w <- w - rate * v over the parameters that are not frozen.
+_SQUARED = "moments.squared."  # before the names of AdamW's second moments in a checkpoint
 
+
+def make_optimiser(
+    parameters: Iterable[Parameter],
+    rates: np.ndarray,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    kind: str = "momentum",
+) -> nn.Optimizer:
+    """Return what updates the parameters that are not frozen.
+
+    `momentum` is v <- momentum * v + g + weight_decay * w, w <- w - rate * v. `adamw` takes steps of the size of the
+    rate whatever that of the gradient; `momentum` is its first decay rate, and the decay of weights is its own term.
     Biases and the scales and shifts of batch normalisation do not decay.
+
+    Source: Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019, without the correction of the first
+    steps, which a warm-up makes small anyway.
 
     Args:
         parameters: of the network; those with `requires_grad` False are left alone.
         rates: (S,) learning rate of each step of the whole run; the optimiser's step counter is the index.
         momentum: 0..1.
         weight_decay: at least 0.
+        kind: one of `training.run.config.OPTIMISERS`.
 
     Raises:
         ConfigError: a value is out of its range, or nothing is left to train.
@@ -56,18 +69,20 @@ def make_optimiser(
     groups = [*(group for group in groups if group["params"]), {"order_params": trained}]
     if len(rates) == 1:  # MindSpore takes it for a constant with a warning
         rates = np.repeat(rates, 2)
+    if kind == "adamw":
+        return nn.AdamWeightDecay(groups, mindspore.Tensor(rates), beta1=momentum, beta2=0.999, eps=1e-8)
     return nn.Momentum(groups, mindspore.Tensor(rates), momentum)
 
 
-def optimiser_state(optimiser: nn.Momentum) -> dict[str, np.ndarray]:
+def optimiser_state(optimiser: nn.Optimizer) -> dict[str, np.ndarray]:
     """Return the step counter and the moments by their names in the model zoo's checkpoints.
 
-    `global_step` (1,) int32, and `moments.NAME` for each trained parameter.
+    `global_step` (1,) int32, and `moments.NAME` for each trained parameter; with AdamW `moments.squared.NAME` too.
     """
-    return {item.name: item.asnumpy().copy() for item in _state(optimiser)}  # else the next step changes them
+    return {name: item.asnumpy().copy() for name, item in _state(optimiser)}  # else the next step changes them
 
 
-def load_optimiser_state(optimiser: nn.Momentum, state: Mapping[str, np.ndarray]) -> None:
+def load_optimiser_state(optimiser: nn.Optimizer, state: Mapping[str, np.ndarray]) -> None:
     """Set the step counter and the moments.
 
     A moment that `state` does not name stays as it is: zero for parameters that were frozen until now.
@@ -75,14 +90,21 @@ def load_optimiser_state(optimiser: nn.Momentum, state: Mapping[str, np.ndarray]
     Raises:
         ModelError: an array has another shape than its parameter.
     """
-    for item in _state(optimiser):
-        if item.name in state:
-            value = np.asarray(state[item.name], np.int32 if item.name == _STEP else np.float32)
+    for name, item in _state(optimiser):
+        if name in state:
+            value = np.asarray(state[name], np.int32 if name == _STEP else np.float32)
             if value.shape != tuple(item.shape):
                 shape = tuple(item.shape)
-                raise ModelError(f"{item.name} has shape {value.shape} in the checkpoint, {shape} is needed")
+                raise ModelError(f"{name} has shape {value.shape} in the checkpoint, {shape} is needed")
             item.set_data(mindspore.Tensor(value))
 
 
-def _state(optimiser: nn.Momentum) -> list[Parameter]:
-    return [optimiser.global_step, *optimiser.moments]
+def _state(optimiser: nn.Optimizer) -> list[tuple[str, Parameter]]:
+    """Return the step counter and the moments with their names in a checkpoint."""
+    moments = [(_STEP, optimiser.global_step)]
+    if isinstance(optimiser, nn.Momentum):
+        return moments + [(item.name, item) for item in optimiser.moments]
+    for prefix, kind in (("moments.", optimiser.moments1), (_SQUARED, optimiser.moments2)):
+        pairs = zip(optimiser.parameters, kind, strict=True)
+        moments += [(prefix + parameter.name, item) for parameter, item in pairs]
+    return moments

@@ -22,6 +22,7 @@ class TrainStep(nn.Cell):
         reducer: gradients -> their means over all devices; None on one device.
         loss_scale: the loss is multiplied by it before and the gradient divided by it after the backward pass, which
             keeps small gradients alive in half precision; a power of two changes nothing in float32.
+        clip_norm: the gradient's norm is cut to this; 0: not at all.
     """
 
     def __init__(
@@ -31,10 +32,11 @@ class TrainStep(nn.Cell):
         optimiser: nn.Optimizer,
         reducer: Callable[[Any], Any] | None = None,
         loss_scale: float = 1.0,
+        clip_norm: float = 0.0,
     ) -> None:
         super().__init__(auto_prefix=False)
         self.network, self.loss, self.optimiser, self.reducer = network, loss, optimiser, reducer
-        self.loss_scale = loss_scale
+        self.loss_scale, self.clip_norm = loss_scale, clip_norm
         self.gradient = mindspore.value_and_grad(self.forward, None, optimiser.parameters, has_aux=True)
         self.set_train()
 
@@ -67,6 +69,9 @@ class TrainStep(nn.Cell):
         if self.reducer is not None:
             gradients = self.reducer(gradients)
         norm = ops.sqrt(sum([sum_of_squares(gradient) for gradient in gradients]))
+        if self.clip_norm:
+            share = self.clip_norm / ops.maximum(norm, self.clip_norm)
+            gradients = tuple([gradient * share for gradient in gradients])
         return ops.depend(total, self.optimiser(gradients)), terms, norm
 
 

@@ -71,10 +71,15 @@ class Trainer:
             statistics = item.name.endswith((".moving_mean", ".moving_variance"))
             item.requires_grad = not statistics and not (frozen and item.name.startswith(BACKBONE))
         parameters = self.network.trainable_params()
-        self._optimiser = make_optimiser(parameters, self.rates, self.config.momentum, self.config.weight_decay)
+        settings = self.config
+        self._optimiser = make_optimiser(
+            parameters, self.rates, settings.momentum, settings.weight_decay, settings.optimiser
+        )
         load_optimiser_state(self._optimiser, self._state)
         reducer = make_reducer(self._optimiser.parameters, self._devices)
-        self._step = TrainStep(self.network, self._loss, self._optimiser, reducer, self.config.loss_scale)
+        self._step = TrainStep(
+            self.network, self._loss, self._optimiser, reducer, settings.loss_scale, settings.clip_norm
+        )
         self._frozen = frozen
 
     def step(self, batch: tuple[Any, ...]) -> tuple[float, ...]:
