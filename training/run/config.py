@@ -68,6 +68,9 @@ class TrainConfig:
     transfer_train: bool = setting("Start", True, "Start from pretrained weights; false: from fresh ones.", free=True)
     filter_weight: bool = setting("Start", False, "Start with fresh heads even where the classes are equal.", free=True)
     freeze_epochs: int = setting("Start", 0, "Epochs at the start that leave the backbone as it is.", least=0)
+    freeze_layers: int = setting(
+        "Start", 0, "First convolutions, in Darknet's order, that stay as they are; saves their gradient.", least=0
+    )
     resume: bool = setting("Start", False, "Go on with the run in --ckpt-path.", free=True)
     resume_ckpt: str = setting("Start", "", "Checkpoint to go on from, else the run's last.ckpt.", free=True)
 

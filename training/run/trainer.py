@@ -18,7 +18,7 @@ from training.run.inputs import Inputs
 from training.run.optimiser import load_optimiser_state, make_optimiser, optimiser_state
 from training.run.state import Progress, save
 from training.run.step import TrainStep
-from training.run.transfer import BACKBONE
+from training.run.transfer import BACKBONE, first_layers
 
 _TRAINED = "moments.trained."  # before the names of parameters in training, where a checkpoint's own are averages
 
@@ -49,6 +49,7 @@ class Trainer:
         self._loss = make_loss(config.network, card.heads, len(card.classes), config.ignore_threshold)
         self.terms: tuple[str, ...] = self._loss.terms
         self.rates = config.schedule.rates(steps)
+        self._kept = first_layers(config.network, config.freeze_layers)
         self._state = inputs.optimiser
         self._optimiser: Any = None
         self._step: Any = None
@@ -69,7 +70,8 @@ class Trainer:
             self._state = optimiser_state(self._optimiser)
         for item in self.network.get_parameters():
             statistics = item.name.endswith((".moving_mean", ".moving_variance"))
-            item.requires_grad = not statistics and not (frozen and item.name.startswith(BACKBONE))
+            kept = (frozen and item.name.startswith(BACKBONE)) or item.name.startswith(self._kept)
+            item.requires_grad = not statistics and not kept
         parameters = self.network.trainable_params()
         settings = self.config
         self._optimiser = make_optimiser(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import zlib
@@ -242,6 +243,11 @@ def _best_built_in(family: str) -> ModelCard:
     if not known:
         raise ModelError(f"geodetect comes with no {family}")
     return max(known, key=lambda card: (card.source is None, [int(part) for part in re.findall(r"\d+", card.version)]))
+
+
+def first_layers(family: str, count: int) -> tuple[str, ...]:
+    """Return what the names of the parameters of a network's first convolutions begin with, in Darknet's order."""
+    return tuple(f"{prefix}." for prefix in itertools.islice(convolutions(family), count))
 
 
 def _owner(name: str, prefixes: set[str]) -> bool:
