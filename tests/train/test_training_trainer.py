@@ -1,4 +1,4 @@
-"""The moving average of the weights: its formula, and that it is what is kept."""
+"""What a trainer trains and keeps: the moving average of the weights, layers that stay as they are."""
 
 from __future__ import annotations
 
@@ -58,3 +58,18 @@ def test_a_checkpoint_holds_the_average_and_beside_it_what_is_trained(tmp_path):
     np.testing.assert_array_equal(parameters[name], inputs.parameters[name])
     np.testing.assert_array_equal(state[f"moments.trained.{name}"], 7)
     assert set(read_parameters(tmp_path / "last.ckpt")) == set(inputs.parameters)
+
+
+def test_first_layers_stay_as_they_are(tmp_path):
+    data = write_dataset(tmp_path / "data", count=4, side=64)
+    config = TrainConfig(
+        data_dir=str(data), pretrained_checkpoint="none", training_shape=64, run_eval=False, freeze_layers=2
+    )
+    trainer = Trainer(read_inputs(config, tmp_path / "run", Devices(), SILENT), Devices(), 3)
+    trainer.begin(0)
+    fixed = {item.name for item in trainer.network.get_parameters() if not item.requires_grad}
+    trained = {item.name for item in trainer.network.trainable_params()}
+    kept = {name for name in fixed if not name.endswith((".moving_mean", ".moving_variance"))}
+    parts = ("0.weight", "1.gamma", "1.beta")
+    assert kept == {f"feature_map.backbone.conv{number}.{part}" for number in (0, 1) for part in parts}
+    assert "feature_map.backbone.conv10.0.weight" in trained
