@@ -124,6 +124,21 @@ def test_training_without_augmentation_sees_what_evaluation_sees(tmp_path):
         np.testing.assert_array_equal(image, read_canvas(index.path(i), model_input)[0])
 
 
+@pytest.mark.parametrize(("scales_with_canvas", "times"), [(False, 1), (True, 0.5)])
+def test_a_smaller_canvas_shows_a_part_at_the_scale_of_evaluation_or_all_of_it_smaller(
+    tmp_path, scales_with_canvas, times
+):
+    from made_dataset import write_dataset
+
+    index = read_index(write_dataset(tmp_path / "set", 2, side=64), "train")
+    boxes_only = lambda boxes, labels, ignored, size: (boxes,)  # noqa: E731
+    maker = ExampleMaker(
+        index, replace(Augment.none(), keep_cut=True), Input(64), boxes_only, scales_with_canvas=scales_with_canvas
+    )
+    sides = [np.diff(maker(Place(0, i, 1, 32))[1].reshape(-1, 2, 2), axis=1)[0, 0] for i in range(20)]
+    np.testing.assert_allclose(np.max(sides, axis=0), np.array([20, 14]) * times)
+
+
 def test_a_damaged_image_is_named(tmp_path):
     from geodetect.errors import SceneError
 

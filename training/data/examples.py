@@ -36,9 +36,11 @@ class ExampleMaker:
     Attributes:
         index: the images.
         augment: how they are changed.
-        model_input: of the model's card: mean, std, fill, tile and resize count, the size is the place's.
+        model_input: of the model's card.
         targets: boxes (N, 4) canvas px, labels, ignored and the canvas's size to the loss's arrays.
         seed: of all chance.
+        scales_with_canvas: an image is as large on a canvas as it would be in evaluation on one of that size, so larger
+            canvases have larger objects; else as on the model's, and a smaller canvas shows a part.
         store: keeps decoded images.
     """
 
@@ -47,6 +49,7 @@ class ExampleMaker:
     model_input: Input
     targets: TargetMaker
     seed: int = 0
+    scales_with_canvas: bool = False
     store: ImageStore = field(default_factory=ImageStore)
 
     def __call__(self, place: Place) -> tuple[np.ndarray, ...]:
@@ -74,7 +77,8 @@ class ExampleMaker:
             sample = mosaic([sample, *others], draw_centre(side, rng), side, fill)
         height, width = sample.image.shape[:2]
         tile = self.model_input.tile or self.model_input.size
-        reference = evaluation_size((width, height), (tile, tile), self.model_input, place.size)
+        canvas = place.size if self.scales_with_canvas else self.model_input.size
+        reference = evaluation_size((width, height), (tile, tile), self.model_input, canvas)
         return arrange(sample, place.size, reference, self.augment, fill, rng)
 
     def empty(self, size: int) -> tuple[np.ndarray, ...]:

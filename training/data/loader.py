@@ -38,7 +38,7 @@ class LoaderSettings:
     batch_size: int  # images a device
     sizes: tuple[int, ...]  # sides of the canvas, px, multiples of 32; one: fixed
     augment: Augment
-    input: Input  # of the model's card; its size is not used
+    input: Input  # of the model's card; with several sizes, images grow with the canvas instead of having its scale
     resize_rate: int = 1  # batches until the next size
     seed: int = 0
     rank: int = 0  # of this device
@@ -125,7 +125,9 @@ class Loader:
     @functools.cached_property
     def _maker(self) -> ExampleMaker:
         s = self.settings
-        return ExampleMaker(self.index, s.augment, s.input, self.targets, s.seed, ImageStore(s.cache_bytes))
+        return ExampleMaker(
+            self.index, s.augment, s.input, self.targets, s.seed, len(s.sizes) > 1, ImageStore(s.cache_bytes)
+        )
 
     def _pipeline(self, source: _Source):
         """Return the running pipeline as an iterator over tuples of arrays."""

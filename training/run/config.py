@@ -35,7 +35,12 @@ class TrainConfig:
     workers: int = setting("Data", 0, "Workers that read images; 0: by the cores.", least=0, most=256, free=True)
 
     network: str = setting("Network", "yolov3-tiny", "Family of the network.", choices=FAMILIES)
-    training_shape: int | None = setting("Network", None, "Side of the canvas in training, px; else 416.", multiple=32)
+    training_shape: int | None = setting(
+        "Network",
+        None,
+        "Side of the canvas in training, px; else 416. It shows a part where --input-size is larger.",
+        multiple=32,
+    )
     multi_scale: tuple[int, ...] = setting(
         "Network", (), "Sides of the canvas, px, to draw from where no --training-shape is given.", multiple=32
     )
