@@ -20,6 +20,7 @@ PALETTE = (
     "#fabebe", "#008080", "#9a6324", "#800000", "#aaffc3", "#808000", "#000075", "#ffd8b1", "#e6beff",
 )  # fmt: skip
 
+FILES = ("weights", "onnx", "int8", "selftest")  # what a package may hold
 _Section = TypeVar("_Section")
 
 
@@ -192,6 +193,11 @@ class ModelCard:
     def palette(self) -> tuple[str, ...]:
         """One "#rrggbb" a class: the card's own colours or the default ones."""
         return self.colours or tuple(PALETTE[i % len(PALETTE)] for i in range(len(self.classes)))
+
+    def holding(self, **files: WeightsFile | None) -> ModelCard:
+        """Return the card of a package with these files, `weights`, `onnx`, `int8` or `selftest`, and no others."""
+        changes: dict[str, Any] = {name: files.get(name) for name in FILES}
+        return dataclasses.replace(self, **changes)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "model.yaml") -> ModelCard:

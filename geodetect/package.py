@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import tempfile
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from geodetect.card import ModelCard, WeightsFile
+from geodetect.card import FILES, ModelCard, WeightsFile
 from geodetect.checksum import file_sha256
 from geodetect.errors import ModelError
 from geodetect.networks.darknet import read_darknet
@@ -24,7 +23,6 @@ from geodetect.networks.parameters import check_parameters, read_parameters, wri
 CARD = "model.yaml"
 PARAMETER_FORMATS = (".safetensors", ".npz", ".ckpt")
 WEIGHTS_FORMATS = (*PARAMETER_FORMATS, ".mindir")
-_ROLES = ("weights", "onnx", "int8", "selftest")
 _MAX_CARD = 1 << 20  # bytes; a card is a page or two
 
 
@@ -138,8 +136,7 @@ def write_package(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         new = Path(scratch) / "new"
         new.mkdir()
-        card = dataclasses.replace(
-            card,
+        card = card.holding(
             weights=_take(weights, new, "weights"),
             onnx=_take(onnx, new, "model"),
             int8=_take(int8, new, "model-int8"),
@@ -208,7 +205,7 @@ def dump_card(card: ModelCard) -> str:
 
 
 def _files(card: ModelCard) -> Iterator[tuple[str, WeightsFile]]:
-    for role in _ROLES:
+    for role in FILES:
         if (file := getattr(card, role)) is not None:
             yield role, file
 

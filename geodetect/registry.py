@@ -283,8 +283,7 @@ def _open_file(file: Path, card: ModelCard) -> ModelPackage:
     _check_kind(file)
     entry = WeightsFile(file.name, file_sha256(file))
     is_onnx = file.suffix == ".onnx"
-    card = dataclasses.replace(card, weights=None if is_onnx else entry, onnx=entry if is_onnx else None, selftest=None)
-    package = ModelPackage(card, file.parent)
+    package = ModelPackage(card.holding(**{"onnx" if is_onnx else "weights": entry}), file.parent)
     check_package(package, checksums=False)
     return package
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from geodetect.networks.layers import HalvingPool, LeakyReLU, concat, conv_block, head_conv, upsample
+from geodetect.networks.layers import HalvingPool, concat, conv_block, head_conv, upsample
 from geodetect.networks.runtime import nn
 
 CONVOLUTIONS = (  # (inputs, outputs, kernel) of conv0 to conv10
@@ -23,7 +23,6 @@ CONVOLUTIONS = (  # (inputs, outputs, kernel) of conv0 to conv10
     (256, 128, 1),
     (128 + 256, 256, 3),
 )
-HALVED = 4  # the first ones are pooled before their activation
 
 
 class TinyBackbone(nn.Cell):
@@ -32,19 +31,16 @@ class TinyBackbone(nn.Cell):
     def __init__(self) -> None:
         super().__init__()
         for number, (inputs, outputs, kernel) in enumerate(CONVOLUTIONS):
-            activation = nn.Identity if number < HALVED else LeakyReLU
-            setattr(self, f"conv{number}", conv_block(inputs, outputs, kernel, activation=activation))
-        self.activation = LeakyReLU()
+            setattr(self, f"conv{number}", conv_block(inputs, outputs, kernel))
         self.pool = HalvingPool()
         self.pool_same = nn.MaxPool2d(2, 1, pad_mode="same")
 
     def construct(self, x: Any) -> tuple[Any, Any]:
         """Return what head1 (stride 32) and head2 (stride 16) take."""
-        # the activation rises, so the largest pixel is the largest after it too; pooled, it has a quarter of the work
-        x = self.activation(self.pool(self.conv0(x)))
-        x = self.activation(self.pool(self.conv1(x)))
-        x = self.activation(self.pool(self.conv2(x)))
-        x = self.activation(self.pool(self.conv3(x)))
+        x = self.pool(self.conv0(x))
+        x = self.pool(self.conv1(x))
+        x = self.pool(self.conv2(x))
+        x = self.pool(self.conv3(x))
         route = self.conv4(x)
         x = self.pool_same(self.conv5(self.pool(route)))
         neck = self.conv7(self.conv6(x))

@@ -54,7 +54,7 @@ def test_list_shows_name_state_and_licence_on_one_line_each():
     lines = run("list").stdout.splitlines()
     assert len(lines) == 4
     assert lines[1].startswith(TINY)
-    for words in ("plane, ship", "17 MB", "bundled", "non-commercial"):
+    for words in ("plane, ship", "26 MB", "bundled", "non-commercial"):
         assert words in lines[1]
     assert "not downloaded" in lines[3]
     assert "16: plane, baseball-diamond, bridge, …" in lines[3]

@@ -164,7 +164,8 @@ def test_what_cannot_be_chosen_is_refused():
     for options, kind in (
         ({"engine": "abacus"}, ConfigError),
         ({"engine": "openvino", "device": "ascend"}, EngineError),
-        ({"precision": "int8"}, ConfigError),
+        ({"precision": "int4"}, ConfigError),
+        ({"precision": "int8", "engine": "mindspore"}, EngineError),
     ):
         with pytest.raises(kind):
             open_engine(bundled(), **options)
@@ -176,3 +177,24 @@ def test_darknets_variant_is_another_network():
     twin = ModelPackage(card, bundled().root)
     heads = [open_engine(p, "openvino", precision="float32", canvas=64).predict(images(64)) for p in (twin, bundled())]
     np.testing.assert_array_equal(heads[0][0], heads[1][0])  # the tiny network has one form only
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_int8_takes_the_quantised_file_beside_the_weights(name):
+    pytest.importorskip(name)
+    images = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
+    heads = {}
+    for precision in ("float32", "int8"):
+        engine = open_engine(bundled(), name, device="cpu", precision=precision, canvas=64)
+        assert engine.precision == precision
+        heads[precision] = engine.predict(images)
+        engine.close()
+    for exact, rough in zip(heads["float32"], heads["int8"], strict=True):
+        assert 0 < np.abs(exact - rough).max() < 0.2 * np.abs(exact).max()
+
+
+def test_int8_without_such_a_file_is_refused():
+    package = bundled()
+    alone = dataclasses.replace(package, card=dataclasses.replace(package.card, int8=None))
+    with pytest.raises(EngineError, match="has no INT8 file; make one with `geodetect quantize`"):
+        open_engine(alone, "openvino", precision="int8")

@@ -39,10 +39,8 @@ def as_package(card: ModelCard, path: Path) -> ModelPackage:
 
 def as_card(card: ModelCard, path: Path) -> ModelCard:
     """Return the card of a package that holds one file alone."""
-    file, is_onnx = WeightsFile(path.name), path.suffix == ".onnx"
-    return dataclasses.replace(
-        card, weights=None if is_onnx else file, onnx=file if is_onnx else None, selftest=None, source=None
-    )
+    role = "onnx" if path.suffix == ".onnx" else "weights"
+    return dataclasses.replace(card, source=None).holding(**{role: WeightsFile(path.name)})
 
 
 def sample_pixels(size: int) -> np.ndarray:

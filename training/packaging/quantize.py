@@ -189,7 +189,7 @@ def measure(
 
 def source_like(source: ModelPackage, card: ModelCard) -> ModelPackage:
     """Return the source's parameters as a package with the new card's input, without its ONNX file."""
-    return ModelPackage(dataclasses.replace(card, weights=source.card.weights, onnx=None), source.root)
+    return ModelPackage(card.holding(weights=source.card.weights), source.root)
 
 
 def _seconds(engine: engines.Engine, images: np.ndarray) -> float:
