@@ -34,7 +34,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def card() -> ModelCard:
-    return dataclasses.replace(read_card(BUILT_IN / TINY / "model.yaml"), weights=None, selftest=None)
+    return read_card(BUILT_IN / TINY / "model.yaml").holding()
 
 
 @pytest.fixture
