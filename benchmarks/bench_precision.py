@@ -1,4 +1,4 @@
-"""What bfloat16 costs: average precision on the validation images of planes-ships, see --data."""
+"""What bfloat16 and INT8 cost: average precision on the validation images of planes-ships, see --data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import geodetect
 from benchmarks.measure import MODEL, ROOT, show
 from geodetect.evaluation import Evaluation, compare
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "int8")
 
 
 def true_objects(label: Path) -> list[tuple[list[float], str, bool]]:

@@ -179,3 +179,16 @@ def test_a_model_that_finds_nothing_is_refused():
     before, after = (module.Measured(kind, "openvino", "CPU", 0.0, 0.0, 1.0) for kind in ("float32", "int8"))
     with pytest.raises(TrainingError, match="finds nothing of the val split before INT8"):
         module._refuse(before, [after], 0)
+
+
+def test_the_quantised_file_may_stand_beside_the_weights(source, data, tmp_path):
+    package = quantize(source, data, tmp_path / "both", dataclasses.replace(SMALL, keep_float=True)).package
+    card = package.card
+    assert card.name == source.card.name
+    assert card.onnx is None
+    assert card.weights == source.card.weights
+    assert open_package(tmp_path / "both") == package
+    for precision in ("float32", "int8"):
+        engine = engines.open_engine(package, "openvino", precision=precision, canvas=64)
+        assert engine.precision == precision
+        engine.close()

@@ -212,7 +212,7 @@ def _assemble(card: ModelCard, work: Path, settings: ExportSettings) -> ModelPac
     tested = agreement.as_package(card, onnx or work / "weights.safetensors")
     record_selftest(tested, work / "selftest.npz")
     card = dataclasses.replace(card, source=None)
-    package = write_package(work / "package", card, weights, onnx, work / "selftest.npz")
+    package = write_package(work / "package", card, weights, onnx, selftest=work / "selftest.npz")
     for name in ("model.mindir", "model.air", "detector.onnx", "detector.mindir"):
         if (work / name).exists():
             os.replace(work / name, package.root / name)
