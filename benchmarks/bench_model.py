@@ -21,6 +21,7 @@ import click
 import numpy as np
 
 from benchmarks.measure import MODEL, ROOT, show
+from geodetect.config import ClassRules, DetectConfig
 from geodetect.detections import Detections
 from geodetect.engines import open_engine
 from geodetect.package import ModelPackage
@@ -77,12 +78,10 @@ def by_source(found: Detections, package: ModelPackage, index: Index) -> dict[st
     sources = np.array([Path(name).stem.partition("_")[0] for name in index.files])
     groups = {"all": figures(found, package, index)}
     if len(set(sources)) > 1:
-        groups |= {name: figures(*_swap(part(found, index, sources == name), package)) for name in sorted(set(sources))}
+        for name in sorted(set(sources)):
+            own, images = part(found, index, sources == name)
+            groups[name] = figures(own, package, images)
     return groups
-
-
-def _swap(pair: tuple[Detections, Index], package: ModelPackage) -> tuple[Detections, ModelPackage, Index]:
-    return pair[0], package, pair[1]
 
 
 def by_size(found: Detections, package: ModelPackage, index: Index) -> dict[str, Scores]:
@@ -145,8 +144,7 @@ def main(
         takes = dataclasses.replace(package.card.input, size=size, tile=TILE)
         package = dataclasses.replace(package, card=dataclasses.replace(package.card, input=takes))
     card = package.card
-    score = card.thresholds.score
-    least = dict(score) if not isinstance(score, int | float) else dict.fromkeys(card.classes, float(score))
+    least = dict(zip(card.classes, ClassRules.of(DetectConfig(), card).scores, strict=True))
     answer: dict[str, Any] = {"model": card.name, "version": card.version, "precision": precision, "scores": least}
 
     def tell(what: str, found: Detections, index: Index) -> None:

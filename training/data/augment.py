@@ -47,8 +47,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         ranges: dict[str, tuple[float, float]] = {"jitter": (0, 0.9), "flip": (0, 1), "hue": (0, 0.5), "mosaic": (0, 1)}
-        ranges["anywhere"] = (0, 1)
-        ranges |= {"saturation": (0.01, 100), "value": (0.01, 100), "mosaic_side": (8, 8192)}
+        ranges |= {"anywhere": (0, 1), "saturation": (0.01, 100), "value": (0.01, 100), "mosaic_side": (8, 8192)}
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:

@@ -171,7 +171,7 @@ def measure(
     try:
         for package, name, precision in models:
             opened.append(engines.open_engine(package, name, "cpu", precision))
-            reporter.note(f"scoring {_precision(package, opened[-1])} in {name}")
+            reporter.note(f"scoring {opened[-1].precision} in {name}")
             scores.append(score(opened[-1], package.card, index, reporter=reporter))
         images = np.stack(list(_canvases(files[:_TIMED], models[0][0].card.input)))
         times: list[list[float]] = [[] for _ in opened]
@@ -182,8 +182,8 @@ def measure(
         for engine in opened:
             engine.close()
     return tuple(
-        Measured(_precision(package, engine), engine.name, engine.device, own.ap, own.ap50, statistics.median(spent))
-        for (package, *_), engine, own, spent in zip(models, opened, scores, times, strict=True)
+        Measured(engine.precision, engine.name, engine.device, own.ap, own.ap50, statistics.median(spent))
+        for engine, own, spent in zip(opened, scores, times, strict=True)
     )
 
 
@@ -203,10 +203,6 @@ def _canvases(files: Sequence[Path], takes: Input, reporter: Reporter = SILENT) 
     for number, file in enumerate(files, 1):
         yield read_canvas(file, takes)[0]
         reporter.progress("calibrate", number, len(files))
-
-
-def _precision(package: ModelPackage, engine: engines.Engine) -> str:
-    return "int8" if package.onnx_path is not None else engine.precision
 
 
 def _has_bfloat16(source: ModelPackage, card: ModelCard) -> bool:
