@@ -52,10 +52,10 @@ def in_tiles(package: ModelPackage, index: Index, precision: str) -> Detections:
 
 
 @contextlib.contextmanager
-def tiles(data: Path, split: str) -> Iterator[Index]:
+def tiles(data: Path, split: str, doubles: str) -> Iterator[Index]:
     """Yield the tiles of a folder in DOTA's layout."""
     with tempfile.TemporaryDirectory(prefix="geodetect-") as folder:
-        settings = PrepareSettings((str(data),), folder, tile=TILE, empty_rate=1.0, val_share=0.0, overwrite=True)
+        settings = PrepareSettings((str(data),), folder, tile=TILE, empty_rate=1.0, val_share=0.0, doubles=doubles)
         prepare(settings, SILENT)
         there = (Path(folder) / "annotations" / f"{split}.json").exists()
         yield read_index(folder, split if there else "train")
@@ -133,9 +133,18 @@ def plain(groups: dict[str, Scores], least: dict[str, float]) -> dict[str, Any]:
 @click.option("--size", type=int, help="Side of the canvas, px, that a tile is scaled to.  [default: the model's]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for figures.json and the curves.")
 @click.option("--level", type=click.Choice(["both", "tile", "scene"]), default="both")
+@click.option("--doubles", type=click.Choice(["keep", "drop"]), default="keep", help="Objects labelled twice.")
 @click.option("--quick", is_flag=True, help="Tiles alone.")
 def main(
-    data: Path, split: str, model: str, precision: str, size: int | None, out: Path | None, level: str, quick: bool
+    data: Path,
+    split: str,
+    model: str,
+    precision: str,
+    size: int | None,
+    out: Path | None,
+    level: str,
+    doubles: str,
+    quick: bool,
 ) -> None:
     if not data.is_dir():
         return click.echo(f"left out: there is no {data}; give --data", err=True)
@@ -157,10 +166,10 @@ def main(
             draw_curves(out / f"precision-recall-{what}.png", sources["all"], card.palette)
 
     if level != "scene":
-        with tiles(data, split) as index:
+        with tiles(data, split, doubles) as index:
             tell("tile", in_tiles(package, index, precision), index)
     if level != "tile" and not quick:
-        index = open_images(data, split)
+        index = open_images(data, split, doubles)
         choice = EngineChoice(precision=precision)
         tell("scene", find_in_scenes(package, index, choice, ScoreSettings(max_detections=COUNTS)), index)
     if out:

@@ -45,6 +45,11 @@ _OPTIONS = (
         type=click.Choice(["auto", "tile", "scene"]),
         help="tile: an image is one canvas; scene: cut and merged; auto: scene in DOTA's layout.",
     ),
+    click.option(
+        "--doubles",
+        type=click.Choice(["keep", "drop"]),
+        help="Objects labelled twice, in DOTA's layout.  [default: keep]",
+    ),
     click.option("--size", type=int, metavar="PX", help="Side of the canvas.  [default: the model's]"),
     click.option("--floor", type=float, metavar="N", help="Least score of a detection.  [default: 0.001]"),
     click.option("--iou", type=float, metavar="N", help="Boxes that overlap more are one.  [default: the model's]"),
@@ -80,7 +85,7 @@ def make_job(values: Mapping[str, Any]) -> Job:
         return {name: given[name] for name in names if name in given}
 
     return Job(
-        **picked(("model", "data", "split", "card", "level", "size")),
+        **picked(("model", "data", "split", "card", "level", "doubles", "size")),
         choice=EngineChoice(**picked(EngineChoice.__dataclass_fields__)),
         settings=ScoreSettings(**picked(ScoreSettings.__dataclass_fields__)),
     )

@@ -59,6 +59,7 @@ class Renames(options.Names):
 @click.option(
     "--difficult", type=click.Choice(["ignore", "keep", "drop"]), help="Difficult objects.  [default: ignore]"
 )
+@click.option("--doubles", type=click.Choice(["keep", "drop"]), help="Objects labelled twice.  [default: keep]")
 @click.option("--val-share", type=float, metavar="N", help="Share of images for validation.  [default: 0.1]")
 @click.option("--empty-rate", type=float, metavar="N", help="Share of tiles without object to keep.  [default: 0.1]")
 @click.option("--jpeg", type=int, metavar="QUALITY", help="Write JPEG instead of lossless PNG.")

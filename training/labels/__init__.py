@@ -8,11 +8,12 @@ from pathlib import Path
 
 from geodetect.errors import LabelError
 from training.labels import coco, dota, layer, yolo
+from training.labels.doubles import DOUBLES, without_doubles
 from training.labels.folders import read_lines, split_folders, texts_by_stem
 from training.labels.labelled import LabelledImage, LabelSet
 from training.labels.layer import LayerOptions
 
-__all__ = ["KINDS", "LabelSet", "LabelledImage", "LayerOptions", "detect_kind", "read_labels"]
+__all__ = ["DOUBLES", "KINDS", "LabelSet", "LabelledImage", "LayerOptions", "detect_kind", "read_labels"]
 
 KINDS = ("dota", "coco", "yolo", "layer")
 
@@ -23,6 +24,7 @@ def read_labels(
     kind: str = "auto",
     classes: Sequence[str] = (),
     options: LayerOptions | None = None,
+    doubles: str = "keep",
 ) -> LabelSet:
     """Return the labelled images of a data set; reads labels only, and of rasters under a layer the header.
 
@@ -32,6 +34,7 @@ def read_labels(
         kind: one of `KINDS`, or "auto" to find out.
         classes: names of YOLO's class numbers, where the data does not tell them.
         options: of a layer.
+        doubles: "drop" counts an object labelled twice once; either way a note tells of such.
 
     Raises:
         LabelError: naming file, line and reason.
@@ -56,7 +59,7 @@ def read_labels(
     else:
         found = dota.read_dota(paths[0], told)
     _check(found, paths)
-    return found
+    return without_doubles(found, doubles)
 
 
 def detect_kind(data: Sequence[Path], labels: Path | None = None) -> str:

@@ -80,7 +80,7 @@ def _prepare(settings: PrepareSettings, reporter: Reporter) -> Report:
     out = Path(settings.out)
     check_output(settings)
     options = LayerOptions(settings.class_field, settings.layer, settings.point_size)
-    found = read_labels(settings.data, settings.labels, settings.kind, settings.classes, options)
+    found = read_labels(settings.data, settings.labels, settings.kind, settings.classes, options, settings.doubles)
     for note in found.notes:
         reporter.note(note)
     classes, labels = choose_classes(found, settings)

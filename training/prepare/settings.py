@@ -11,7 +11,7 @@ from typing import Any
 
 from geodetect.config import DetectConfig
 from geodetect.errors import ConfigError
-from training.labels import KINDS
+from training.labels import DOUBLES, KINDS
 
 DIFFICULT = ("ignore", "keep", "drop")
 _OUTSIDE = ("out", "workers", "overwrite", "anchors", "network_size")  # they change neither tiles nor annotations
@@ -36,6 +36,7 @@ class PrepareSettings:
     min_inside: float = 0.7  # of an object's area: less in a tile becomes ignored
     min_size: float = 2.0  # tile px, the shorter side: less becomes ignored
     difficult: str = "ignore"  # or keep them as objects, or drop them
+    doubles: str = "keep"  # or drop: an object labelled twice counts once
     val_share: float = 0.1  # of images that no folder assigns to train or val
     empty_rate: float = 0.1  # share of the tiles without object that is kept
     jpeg: int | None = None  # quality 1..100; None: lossless PNG
@@ -52,7 +53,7 @@ class PrepareSettings:
     def __post_init__(self) -> None:
         if not self.data:
             raise ConfigError("data is empty; give a folder, a COCO file, or scenes with a layer in --labels")
-        for name, values in (("kind", ("auto", *KINDS)), ("difficult", DIFFICULT)):
+        for name, values in (("kind", ("auto", *KINDS)), ("difficult", DIFFICULT), ("doubles", DOUBLES)):
             self._check(name, getattr(self, name) in values, f"one of {', '.join(values)}")
         for name, low, high in (("tile", 32, 8192), ("jpeg", 1, 100), ("anchors", 3, 30), ("workers", 1, 1024)):
             value = getattr(self, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from geodetect.errors import LabelError
 from training.data.images import check_images
 from training.data.index import Index, read_index
 from training.labels.dota import CLASSES, read_dota
+from training.labels.doubles import without_doubles
 from training.labels.folders import images_by_stem, split_folders
 
 SPLITS = ("train", "test", "val")  # the last that is there is proposed
@@ -31,13 +33,14 @@ def layout(root: Path) -> str:
     return "dota" if labelled else "images"
 
 
-def open_images(root: Path, split: str) -> Index:
+def open_images(root: Path, split: str, doubles: str = "keep") -> Index:
     """Return the images of a folder with what is labelled on them; without labels it has no classes.
 
     Args:
         root: in COCO's layout (`annotations/SPLIT.json`, `SPLIT/`), in DOTA's (`images/`, `labelTxt/`, or such folders
             `train/` and `val/`), or just images, in folders below it too.
         split: "train", "val", "test" ... of the first two; a folder in DOTA's layout without such parts is taken whole.
+        doubles: "drop" counts an object that DOTA's layout labels twice once; an index has what was prepared.
 
     Raises:
         LabelError: labels or images are missing or wrong, or there are none.
@@ -46,7 +49,7 @@ def open_images(root: Path, split: str) -> Index:
     if kind == "coco":
         _check_split(root, split)
         return read_index(root, split)
-    return _dota(root, split) if kind == "dota" else _unlabelled(root)
+    return _dota(root, split, doubles) if kind == "dota" else _unlabelled(root)
 
 
 def _check_split(root: Path, split: str) -> None:
@@ -58,11 +61,13 @@ def _check_split(root: Path, split: str) -> None:
         raise LabelError(f"{root} has no split {split} ({split}.json); give --split {there[-1]}{hint}")
 
 
-def _dota(root: Path, split: str) -> Index:
+def _dota(root: Path, split: str, doubles: str) -> Index:
     labelled = read_dota(root)
-    images = [image for image in labelled.images if image.split in ("", split)]
+    images = tuple(image for image in labelled.images if image.split in ("", split))
     if not images:
         raise LabelError(f"{root} holds no labelled image of the split {split}; give another one")
+    labelled = without_doubles(dataclasses.replace(labelled, images=images), doubles)
+    images = labelled.images
     names = {name for image in images for name in image.names.tolist()}
     in_order = [name for name in CLASSES if name in names]
     classes = labelled.classes or (*in_order, *sorted(names - set(in_order)))

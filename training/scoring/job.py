@@ -20,6 +20,7 @@ from geodetect.files import check_writable, replacing
 from geodetect.package import ModelPackage
 from geodetect.progress import SILENT, Reporter
 from training.data.index import Index
+from training.labels import DOUBLES
 from training.scoring.files import write_coco, write_dota
 from training.scoring.find import find
 from training.scoring.images import layout, open_images
@@ -57,6 +58,7 @@ class Job:
     split: str = "val"
     card: str | Path | None = None  # of a weights file
     level: str = "auto"  # "tile": an image is one canvas; "scene": cut and merged; auto: scene where DOTA's layout is
+    doubles: str = "keep"  # or "drop": in DOTA's layout, an object labelled twice counts once
     size: int | None = None  # side of the canvas, px; None: the card's
     choice: EngineChoice = field(default_factory=EngineChoice)
     settings: ScoreSettings = field(default_factory=ScoreSettings)
@@ -64,6 +66,8 @@ class Job:
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
             raise ConfigError(f"level is {self.level!r}, give one of {', '.join(LEVELS)}")
+        if self.doubles not in DOUBLES:
+            raise ConfigError(f"doubles is {self.doubles!r}, give one of {', '.join(DOUBLES)}")
         if self.level == "scene" and (self.settings.postprocess == "upstream" or self.settings.drop_last):
             raise ConfigError("the model zoo knows tiles alone; give --level tile with --postprocess upstream")
 
@@ -154,7 +158,7 @@ def _open(job: Job, reporter: Reporter) -> tuple[ModelPackage, Index, str]:
     """Return model, images and level; the images first: they are quicker to be found wrong."""
     root = fetch(job.data, reporter=reporter)
     kind = layout(root)
-    index = open_images(root, job.split)
+    index = open_images(root, job.split, job.doubles)
     for note in index.notes:
         reporter.note(note)
     package = open_source(job.model, job.card, reporter)
@@ -179,6 +183,7 @@ def _find(
         "data": str(job.data),
         "split": job.split,
         "level": level,
+        "doubles": job.doubles,
         "size": package.card.input.size,
         "settings": dataclasses.asdict(job.settings),
     }
