@@ -16,7 +16,7 @@ demo: .venv/ready  ## make a sample scene, find its planes and ships, compare wi
 PIPELINES = tests/train/test_data_loader.py tests/train/test_training_loop.py
 
 test: .venv-full/ready  ## everything, with MindSpore and ONNX Runtime
-	$(FULL) pytest tests/core tests/test_notebooks.py
+	$(FULL) pytest tests/core tests/plugin tests/test_notebooks.py
 	$(FULL) pytest tests/train $(PIPELINES:%=--ignore=%)
 	$(FULL) pytest $(PIPELINES)
 

@@ -25,6 +25,8 @@ _COMMANDS = {
     "models": ("geodetect.cli.models", "models"),
     "evaluate": ("geodetect.cli.evaluate", "evaluate"),
     "demo": ("geodetect.cli.demo", "demo"),
+    "doctor": ("geodetect.cli.doctor", "doctor"),
+    "serve": ("geodetect.cli.serve", "serve"),
 }
 _PLUGINS = "geodetect.commands"  # entry points by which other packages add commands
 
@@ -52,45 +54,58 @@ class Commands(click.Group):
             args = ["detect", *args]
         return super().parse_args(ctx, args)
 
-    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
-        """Run, and end with the exit codes 0 done, 1 failed, 2 usage, 3 bad input, 130 cancelled."""
+    def main(self, args: Sequence[str] | None = None, *_: Any, told: str | None = None, **extra: Any) -> NoReturn:
+        """Run, and end with the exit codes 0 done, 1 failed, 2 usage, 3 bad input, 130 cancelled.
+
+        Args:
+            args: the words of the command line; None: this process's.
+            told: "json" has errors told as a JSON line too, as the option `--progress json` has.
+            extra: what click's groups take.
+        """
         words = list(sys.argv[1:] if args is None else args)
+        as_json = told == "json" or "--progress=json" in words or ("--progress", "json") in pairwise(words)
         try:
             # Not standalone, click leaves our errors to us and returns the code that a command gave to its context.
             sys.exit(super().main(words, **(extra | {"standalone_mode": False})))
         except click.ClickException as error:
+            if as_json:
+                _say_json(error.exit_code, error.format_message())
             error.show()
             sys.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort, Cancelled) as error:
-            _cancelled(words, error)
+            _cancelled(as_json, error)
         except GeodetectError as error:
-            _failed(words, str(error), error.exit_code)
+            _failed(as_json, str(error), error.exit_code)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone; so do we, quietly
             sys.exit(1)
         except Exception as error:
             if _interrupted(error):
-                _cancelled(words, error)
+                _cancelled(as_json, error)
             if os.environ.get("GEODETECT_DEBUG"):
                 raise
             text = " ".join(str(error).split()) or "no message"
             hint = "set GEODETECT_DEBUG=1 to see where it comes from, and report it"
-            _failed(words, f"unexpected {type(error).__name__}: {text}; {hint}", 1)
+            _failed(as_json, f"unexpected {type(error).__name__}: {text}; {hint}", 1)
 
     def invoke(self, ctx: click.Context) -> None:
         """Run the command; what it returns is for Python, no exit code."""
         super().invoke(ctx)
 
 
-def _failed(words: Sequence[str], message: str, code: int) -> NoReturn:
-    if _wants_json(words):
-        click.echo(json.dumps({"type": "error", "code": code, "message": message}))
+def _failed(as_json: bool, message: str, code: int) -> NoReturn:
+    if as_json:
+        _say_json(code, message)
     click.echo(f"Error: {message}", err=True)
     sys.exit(code)
 
 
-def _cancelled(words: Sequence[str], error: BaseException) -> NoReturn:
-    if _wants_json(words):
+def _say_json(code: int, message: str) -> None:
+    click.echo(json.dumps({"type": "error", "code": code, "message": message}))
+
+
+def _cancelled(as_json: bool, error: BaseException) -> NoReturn:
+    if as_json:
         click.echo(json.dumps({"type": "cancelled"}))
     said = str(error) if isinstance(error, Cancelled) else ""
     click.echo(said or "Stopped. No output was written; run the same command again to start over.", err=True)
@@ -102,10 +117,6 @@ def _interrupted(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
-
-
-def _wants_json(words: Sequence[str]) -> bool:
-    return "--progress=json" in words or ("--progress", "json") in pairwise(words)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

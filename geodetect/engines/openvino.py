@@ -28,8 +28,7 @@ class OpenVinoEngine:
         batch_size: int | None = None,
         threads: int | None = None,
     ) -> None:
-        import openvino
-
+        openvino = graphs.openvino_library()
         core = openvino.Core()
         has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and not has_bfloat16:

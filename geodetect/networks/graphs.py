@@ -6,9 +6,11 @@ graph under its own name; batch, height, width and the heads' channels are open.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +50,20 @@ def expected_shapes(family: str, n_classes: int) -> dict[str, tuple[int, ...]]:
     }
 
 
+def openvino_library() -> ModuleType:
+    """Return OpenVINO, told to send no usage statistics: it would fork a process to send them, on each import.
+
+    Raises:
+        EngineError: it is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # as if it were not installed
+    try:
+        import openvino
+    except ImportError as error:
+        raise EngineError("OpenVINO is not installed: pip install openvino") from error
+    return openvino
+
+
 def load_openvino(
     family: str,
     variant: str,
@@ -65,10 +81,7 @@ def load_openvino(
         ModelError: the parameters do not fit the network.
         EngineError: OpenVINO is not installed.
     """
-    try:
-        import openvino
-    except ImportError as error:
-        raise EngineError("OpenVINO is not installed: pip install openvino") from error
+    openvino = openvino_library()
     check_parameters(parameters, expected_shapes(family, _n_classes(parameters)))
     model = openvino.Core().read_model(graph_path(family, variant))
     for node in model.get_parameters():

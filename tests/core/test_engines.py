@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -198,3 +200,16 @@ def test_int8_without_such_a_file_is_refused():
     alone = dataclasses.replace(package, card=dataclasses.replace(package.card, int8=None))
     with pytest.raises(EngineError, match="has no INT8 file; make one with `geodetect quantize`"):
         open_engine(alone, "openvino", precision="int8")
+
+
+def test_openvino_sends_nothing_and_forks_nothing():
+    code = (
+        "import os, sys, time\n"
+        "from geodetect.networks.graphs import openvino_library\n"
+        "openvino_library().Core()\n"
+        "time.sleep(0.5)\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+        "children = f'/proc/{os.getpid()}/task/{os.getpid()}/children'\n"
+        "assert not os.path.exists(children) or not open(children).read()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

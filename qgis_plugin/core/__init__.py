@@ -1,0 +1,1 @@
+"""What needs no QGIS: the engine's process and where it lives. Standard library only."""
