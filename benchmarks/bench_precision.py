@@ -7,42 +7,15 @@ from pathlib import Path
 import click
 import numpy as np
 
-import geodetect
+from benchmarks.bench_model import COUNTS, figures
 from benchmarks.measure import MODEL, ROOT, show
-from geodetect.evaluation import Evaluation, compare
+from training.scoring.images import open_images
+from training.scoring.job import EngineChoice
+from training.scoring.scenes import find_in_scenes
+from training.scoring.settings import ScoreSettings
+from training.source import open_source
 
 PRECISIONS = ("float32", "bfloat16", "int8")
-
-
-def true_objects(label: Path) -> list[tuple[list[float], str, bool]]:
-    """Return (box, class, difficult) of a file of DOTA labels."""
-    objects = []
-    for line in label.read_text().splitlines():
-        fields = line.split()
-        if len(fields) >= 9:
-            x, y = (np.array(fields[start:8:2], float) for start in (0, 1))
-            objects.append(([x.min(), y.min(), x.max(), y.max()], fields[8], fields[9:10] == ["1"]))
-    return objects
-
-
-def evaluated(images: list[Path], precision: str) -> Evaluation:
-    """Return how well the objects of all images are found."""
-    boxes, scores, names, found_in, truth, true_in = [], [], [], [], [], []
-    for number, image in enumerate(images):
-        result = geodetect.detect(image, model=MODEL, precision=precision, score=0.05, batch_size=2)
-        found = result.detections
-        boxes.append(found.boxes)
-        scores.append(found.scores)
-        names += [result.classes[label] for label in found.labels]
-        found_in += [number] * len(found)
-        objects = true_objects(image.parents[1] / "labelTxt" / f"{image.stem}.txt")
-        truth += objects
-        true_in += [number] * len(objects)
-    true_boxes, true_names, difficult = zip(*truth, strict=True)
-    return compare(
-        np.concatenate(boxes), np.concatenate(scores), names, np.array(true_boxes), true_names,
-        difficult=np.array(difficult), images=np.array(found_in), truth_images=np.array(true_in),
-    )  # fmt: skip
 
 
 @click.command(help=__doc__)
@@ -52,17 +25,18 @@ def evaluated(images: list[Path], precision: str) -> Evaluation:
 )  # fmt: skip
 @click.option("--quick", is_flag=True, help="Every eighth image.")
 def main(data: Path, quick: bool) -> None:
-    images = sorted((data / "planes-ships" / "val" / "images").iterdir() if data.is_dir() else [])
-    images = images[::8] if quick else images
-    if not images:
-        return click.echo(f"left out: there is no planes-ships in {data}; give --data", err=True)
-    results = {precision: evaluated(images, precision) for precision in PRECISIONS}
-    rows = [
-        (f"{own.name}, {precision}", str(own.truths), f"{own.ap50:.4f}", f"{own.ap:.4f}", f"{own.best_f1:.4f}")
-        for precision, result in results.items()
-        for own in (*result.classes, result.total)
-    ]
-    show(f"{MODEL} on {len(images)} images", ("", "objects", "AP50", "AP", "best F1"), rows)
+    folder = data / "planes-ships"
+    if not folder.is_dir():
+        return click.echo(f"left out: there is no {folder}; give --data", err=True)
+    package, index, rows = open_source(MODEL), open_images(folder, "val"), []
+    if quick:
+        index = index.select(np.arange(len(index)) % 8 == 0)
+    for precision in PRECISIONS:
+        found = find_in_scenes(package, index, EngineChoice(precision=precision), ScoreSettings(max_detections=COUNTS))
+        for own in figures(found, package, index).per_class:
+            values = (f"{value:.4f}" for value in (own.ap50, own.ap, own.best_f1))
+            rows.append((f"{own.name}, {precision}", str(own.truths), *values))
+    show(f"{MODEL} on {len(index)} images", ("", "objects", "AP50", "AP", "best F1"), rows)
 
 
 if __name__ == "__main__":
