@@ -49,13 +49,15 @@ def layer(path, crs="EPSG:32631", **fields):
 
 
 def test_files_objects_and_a_mix_of_them_give_one_result(tmp_path):
-    found = layer(tmp_path / "found.gpkg", score=[0.9, 0.2])
-    true = layer(tmp_path / "true.geojson", crs="EPSG:4326", kind=["ship", "ship"])
+    boxes = geopandas.GeoSeries(shapely.box([500_000, 500_020], [0, 0], [500_010, 500_030], [10, 10]), crs="EPSG:32631")
+    found = layer(tmp_path / "found.gpkg", geometry=boxes, score=[0.9, 0.2])
+    true = layer(tmp_path / "true.geojson", crs="EPSG:4326", geometry=boxes.to_crs("EPSG:4326"), kind=["ship", "ship"])
     found_objects, true_objects = vectors.read_objects(found), vectors.read_objects(true, is_truth=True)
-    expected = evaluate(found_objects, true_objects.to_crs("EPSG:32631")).to_dict()
+    expected = evaluate(found_objects, true_objects.to_crs("EPSG:32631"))
+    assert expected.total.hits == 2
     for detections in (str(found), found, found_objects):
         for truth in (str(true), true, true_objects):
-            assert geodetect.evaluate(detections, truth).to_dict() == expected
+            assert geodetect.evaluate(detections, truth).to_dict() == expected.to_dict()
 
 
 def test_tables_give_what_their_files_give(tmp_path):
