@@ -40,8 +40,8 @@ def test_it_finds_what_is_drawn(tmp_path, precision):
     truth = make_scene(tmp_path / "scene.tif", size=2048, seed=1)
     geodetect.detect(truth.scene, output=tmp_path / "found.gpkg", precision=precision)
     found = f1(geodetect.evaluate(tmp_path / "found.gpkg", truth.layer))
-    assert found["plane"] > 0.9
-    assert found["ship"] > 0.75
+    assert found["plane"] > 0.95
+    assert found["ship"] > 0.9
 
 
 def test_it_finds_real_planes_and_ships(shared: Path):
@@ -59,8 +59,8 @@ def test_it_finds_real_planes_and_ships(shared: Path):
         images=_owners(parts, 0), truth_images=_owners(parts, 3),
     )  # fmt: skip
     found = f1(result)
-    assert found["plane"] > 0.75
-    assert found["ship"] > 0.7
+    assert found["plane"] > 0.77  # of these images most planes are labelled twice: with all it is 0.90
+    assert found["ship"] > 0.82
 
 
 def _found_and_true(image: Path, label: Path) -> tuple[list, ...]:
