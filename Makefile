@@ -7,7 +7,7 @@ VENV = $(PYTHON) -m venv --clear $(1) || { [ "$$(id -u)" = 0 ] && apt-get instal
 	$(PYTHON) -m venv --clear $(1); } || { echo "first install python3-venv: sudo apt-get install python3-venv"; exit 1; }
 FULL = .venv-full/bin/python -m
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench plugin check-plugin translations clean
 
 demo: .venv/ready  ## make a sample scene, find its planes and ships, compare with what was drawn
 	.venv/bin/geodetect demo
@@ -25,6 +25,15 @@ lint: .venv-full/ready
 	$(FULL) ruff format --check .
 	$(FULL) mypy
 	.venv-full/bin/lint-imports
+
+plugin:  ## the QGIS plugin's package: dist/geodetect_qgis-VERSION.zip
+	$(PYTHON) -m tools.build_plugin
+
+check-plugin: plugin .venv-full/ready  ## the package against the plugin site's rules; CHECK=--all: none may be skipped
+	$(FULL) tools.check_plugin $(CHECK)
+
+translations:  ## new texts of the plugin into its .ts files; says what is not translated
+	$(PYTHON) -m tools.translate
 
 bench: .venv-full/ready  ## the figures of benchmarks/README.md
 	$(FULL) benchmarks

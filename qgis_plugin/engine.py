@@ -10,12 +10,14 @@ from typing import Callable
 
 from qgis.PyQt.QtCore import QCoreApplication
 
+from .core import texts
 from .core.engine_process import EngineError, run_engine
 from .core.installer import managed_python
 from .settings import PYTHON, data_folder, recall
 
 CHOSEN = "engine/python"  # setting: an existing Python that the user chose; "" for the private environment
 
+texts.use(QCoreApplication.translate)
 _states: dict[tuple[object, ...], EngineState] = {}
 _lock = threading.Lock()
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
-import signal
 import subprocess  # nosec B404
-import sys
 import threading
 import time
 from collections import deque
@@ -21,17 +18,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from .environment import clean_environment
+from .process import POLL, STRAGGLERS, Cancelled, kill_group, start
+from .texts import translate
 
 PROTOCOL = 1
 STARTUP = 120.0  # s until the engine says hello: a cold disk and a virus scanner may take most of it
 GRACE = 0.4  # s that a cancelled engine has before it is killed
-POLL = 0.05  # s between looks at whether the user has cancelled
-STRAGGLERS = 1.0  # s that pipes may stay open after the engine's end, held by a process that it left behind
 LOG_LINES = 400  # of stderr that an error carries
 
 
-class EngineCancelled(Exception):  # noqa: N818 - it is no error
+class EngineCancelled(Cancelled):
     """The user stopped the command; no process of it is left."""
 
 
@@ -134,29 +130,20 @@ class _Run:
         return self._answer(process.returncode)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        apart: dict[str, Any] = {"start_new_session": True}  # a group of its own, to be killed with its children
-        if sys.platform == "win32":
-            apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+        pipe = subprocess.PIPE
         try:
-            return subprocess.Popen(  # nosec B603
-                engine_command(self._python),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=clean_environment(),
-                cwd=os.path.expanduser("~"),
-                **apart,
-            )
+            return start(engine_command(self._python), stdin=pipe, stdout=pipe, stderr=pipe)
         except OSError as error:
             raise EngineError(
                 "missing",
-                f"{self._python} cannot be started ({error.strerror or error}).",
-                "Install the engine, or choose another Python, in the settings.",
+                _tr("{python} cannot be started ({why}).").format(python=self._python, why=error.strerror or error),
+                _tr("Install the engine, or choose another Python, in the settings."),
             ) from error
 
     def _pump(self, stream: Any, name: str) -> None:
-        for line in stream:
-            self._lines.put((name, line.decode("utf-8", "replace").rstrip("\r\n")))
+        with stream:
+            for line in stream:
+                self._lines.put((name, line.decode("utf-8", "replace").rstrip("\r\n")))
         self._lines.put((name, None))
 
     def _follow(self, process: subprocess.Popen[bytes]) -> None:
@@ -190,23 +177,20 @@ class _Run:
             kind = message["type"]
         except (ValueError, KeyError, TypeError):
             return self._log(line)
-        if kind == "hello":
-            self._greet(message)
-        elif kind in ("result", "error", "end"):
+        if kind in ("hello", "result", "error", "end"):
             setattr(self._heard, kind, message)
         self._listen(message)
-        return None
+        return self._greet(message) if kind == "hello" else None
 
     def _greet(self, message: dict[str, Any]) -> None:
-        self._heard.hello = message
         spoken = message.get("protocol")
         if spoken != PROTOCOL:
             older = isinstance(spoken, int) and spoken < PROTOCOL
-            engine = f"geodetect {message.get('geodetect')}"
+            told = _tr("The engine is geodetect {version} and speaks protocol {spoken}, this plugin speaks {own}.")
             raise EngineError(
                 "protocol",
-                f"The engine is {engine} and speaks protocol {spoken}, this plugin speaks {PROTOCOL}.",
-                "Update the engine in the settings." if older else "Update the plugin.",
+                told.format(version=message.get("geodetect"), spoken=spoken, own=PROTOCOL),
+                _tr("Update the engine in the settings.") if older else _tr("Update the plugin."),
             )
 
     def _log(self, line: str) -> None:
@@ -216,22 +200,23 @@ class _Run:
     def _answer(self, code: int | None) -> Answer:
         heard = self._heard
         if not heard.hello:
-            said = next((line for line in reversed(heard.log) if line.strip()), "it says nothing")
+            said = next((line for line in reversed(heard.log) if line.strip()), _tr("it says nothing"))
             raise EngineError(
                 "broken",
-                f"geodetect does not start in {self._python} ({said}).",
-                "Repair the engine, or choose another Python, in the settings.",
+                _tr("geodetect does not start in {python} ({said}).").format(python=self._python, said=said),
+                _tr("Repair the engine, or choose another Python, in the settings."),
                 heard.tail,
             )
         if heard.error:
             message, _, hint = str(heard.error.get("message", "")).rpartition("; ")
             raise EngineError("failed", message or hint, hint if message else "", heard.tail)
         if heard.end.get("code") != 0:
-            how = f"exit code {code}" if code is None or code >= 0 else f"signal {-code}"
+            how = _tr("exit code {code}") if code is None or code >= 0 else _tr("signal {code}")
+            told = _tr("The engine ended unexpectedly ({how}).")
             raise EngineError(
                 "died",
-                f"The engine ended unexpectedly ({how}).",
-                "If memory was short, choose smaller tiles or fewer threads.",
+                told.format(how=how.format(code=abs(code) if code is not None else code)),
+                _tr("If memory was short, choose smaller tiles or fewer threads."),
                 heard.tail,
             )
         return Answer(heard.result, str(heard.end.get("text", "")), heard.hello)
@@ -252,27 +237,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         _send(process, {"type": "cancel"})
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE)
-    _kill_group(process)
-    process.wait()
+    kill_group(process)
     try:
         process.stdin.close()  # type: ignore[union-attr]
     except OSError:
         return  # a message that nobody took was in its buffer
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process, where it lives, and the children that it has or left."""
-    if sys.platform == "win32":
-        if process.poll() is None:  # pragma: no cover
-            system = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
-            subprocess.run(  # nosec B603
-                [system, "/T", "/F", "/PID", str(process.pid)],
-                capture_output=True,
-                check=False,
-                creationflags=subprocess.CREATE_NO_WINDOW,
-            )
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
-        return
+def _tr(text: str) -> str:
+    return translate("EngineProcess", text)

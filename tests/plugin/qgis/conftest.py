@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsProject, QgsRasterLayer, QgsSettings
+from qgis.core import QgsApplication, QgsProcessingUtils, QgsProject, QgsRasterLayer, QgsSettings
 
 from qgis_plugin.core.environment import clean_environment
 
@@ -49,8 +50,77 @@ def scene(scene_file, qgis_app, qgis_new_project) -> QgsRasterLayer:
     return layer
 
 
+@pytest.fixture
+def provider(engine, qgis_app, qgis_processing):
+    """The algorithms, as the plugin adds them to Processing."""
+    from qgis_plugin.processing.provider import GeoDetectProvider
+
+    added = GeoDetectProvider()
+    QgsApplication.processingRegistry().addProvider(added)
+    yield added
+    QgsApplication.processingRegistry().removeProvider(added)
+
+
 @pytest.fixture(autouse=True)
 def clean_settings(request):
     """Start every test from the defaults: pytest-qgis keeps the settings between runs."""
     if "qgis_app" in request.fixturenames:
         QgsSettings().remove("geodetect")
+
+
+@pytest.fixture
+def image(scene_file, tmp_path, qgis_app, qgis_new_project) -> QgsRasterLayer:
+    """The scene as a layer, in a folder of the test's own: results are written beside it."""
+    layer = QgsRasterLayer(str(shutil.copy(scene_file, tmp_path / "hafen nord ü.tif")), "hafen nord")
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+@pytest.fixture
+def desk(qgis_app, qgis_new_project):
+    """A desktop, without the dock."""
+    from desk import Desk
+
+    made = Desk()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def dock(desk, provider, image):
+    """The dock beside a map of the image, its engine found."""
+    from desk import until
+
+    from qgis_plugin.gui.dock import GeoDetectDock
+
+    desk.canvas.setDestinationCrs(image.crs())
+    desk.canvas.setExtent(image.extent())
+    made = GeoDetectDock(desk)
+    desk.show(made)
+    assert until(lambda: made.watch.ready and made.run.model.model is not None), made.watch.state
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def left(qgis_app):
+    """Fails where a run has left something in the temporary folder."""
+    yield
+    assert not list(Path(QgsProcessingUtils.tempFolder()).glob("geodetect-*"))
+
+
+@pytest.fixture(scope="session")
+def remembered() -> dict:
+    """What is made once for all tests."""
+    return {}
+
+
+@pytest.fixture
+def all_found(provider, scene, remembered) -> list[tuple[str, str, float]]:
+    """Shape, class and score of all that is in the scene from a score of 0.2 on."""
+    from detecting import run
+
+    if "found" not in remembered:
+        layer = run({"INPUT": scene, "SCORE": 0.2, "OUTPUT": "TEMPORARY_OUTPUT"})["OUTPUT"]
+        remembered["found"] = [(f.geometry().asWkt(2), f["class"], f["score"]) for f in layer.getFeatures()]
+    return remembered["found"]

@@ -1,0 +1,81 @@
+"""A layer that an algorithm made: what is done to it once it is written."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import dataclass
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProviderRegistry,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ..styling import Dressing, DressUp
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """A result that lies where the user wants it.
+
+    Attributes:
+        destination: as the sink names it.
+        dressing: its style and origin.
+        count: of its features.
+    """
+
+    destination: str
+    dressing: Dressing
+    count: int
+
+    def announce(self, context: QgsProcessingContext) -> None:
+        """Make sure that all is on the disk, and let the layer be styled when the project gets it.
+
+        Raises:
+            QgsProcessingException: the file holds less than was found, as on a disk that is full.
+        """
+        if self._file():
+            layer = QgsVectorLayer(self.destination, "written", "ogr")
+            written = layer.featureCount() if layer.isValid() else 0
+            if 0 <= written < self.count:
+                told = _tr("Only {written} of {count} objects could be written; make room on the disk.")
+                raise QgsProcessingException(told.format(written=written, count=self.count))
+        if context.willLoadLayerOnCompletion(self.destination):
+            context.layerToLoadOnCompletionDetails(self.destination).setPostProcessor(DressUp(self.dressing))
+
+    def finish(self, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> None:
+        """Let style and origin go with the result; in the main thread."""
+        layer = context.temporaryLayerStore().mapLayer(self.destination)
+        if layer is not None:
+            self.dressing.put_on(layer)
+            return
+        path = self._file()
+        if not path:
+            told = _tr("Style and licence are not stored in the database.")
+            feedback.pushWarning(told)
+        elif not path.lower().endswith(".gpkg"):
+            written = QgsVectorLayer(self.destination, os.path.splitext(os.path.basename(path))[0], "ogr")
+            self.dressing.save_beside(written, path)
+        else:
+            try:
+                self.dressing.store(path, self._table(path))
+            except sqlite3.Error as error:  # the objects are there, which matters most
+                told = _tr("Style and licence could not be stored in {path}: {reason}")
+                feedback.pushWarning(told.format(path=path, reason=error))
+
+    def _file(self) -> str:
+        """Return the result's file, "" where it is in none."""
+        path = str(QgsProviderRegistry.instance().decodeUri("ogr", self.destination).get("path") or "")
+        return path if os.path.isfile(path) else ""
+
+    def _table(self, path: str) -> str:
+        parts = QgsProviderRegistry.instance().decodeUri("ogr", self.destination)
+        return str(parts.get("layerName") or os.path.splitext(os.path.basename(path))[0])
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("LayerResult", text)
