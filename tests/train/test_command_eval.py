@@ -78,7 +78,7 @@ def test_figures_are_printed_and_written(data, tmp_path):
         "confusion.png", "precision-recall.png", "scores.json",
     ]  # fmt: skip
     written = json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert written["coco"]["AP50"] > 0.5
+    assert written["coco"]["AP50"] > 0.4
     assert written["run"]["model"] == MODEL
     assert written["run"]["engine"] == "openvino"
     assert written["run"]["size"] == SIDE
@@ -119,11 +119,11 @@ def test_a_mindir_file_and_a_checkpoint_of_a_run(data, tmp_path):
 
 
 def test_the_model_zoo_s_way(data):
-    own = json.loads(evaluate(data, "--progress", "json").stdout.splitlines()[-1])
-    result = evaluate(data, "--progress", "json", "--postprocess", "upstream", "--drop-last", 2)
-    message = json.loads(result.stdout.splitlines()[-1])
+    words = "--progress", "json", "--postprocess", "upstream"
+    every = json.loads(evaluate(data, *words).stdout.splitlines()[-1])
+    message = json.loads(evaluate(data, *words, "--drop-last", 2).stdout.splitlines()[-1])
     assert message["type"] == "result"
-    assert 0 < message["coco"]["AR_100"] < own["coco"]["AR_100"]  # one image of three had no turn
+    assert 0 < message["coco"]["AR_100"] < every["coco"]["AR_100"]  # one image of three had no turn
 
 
 def test_dota_s_layout_is_evaluated_on_whole_images(tmp_path):
@@ -172,7 +172,7 @@ def test_figures_and_result_files_go_to_a_bucket(data, bucket, tmp_path):
     assert result.output.splitlines()[-2:] == [f"Wrote s3://bucket/scores/{name}" for name in files]
     names = {*files, "confusion.png", "precision-recall.png", "scores.json"}
     assert {item.key for item in bucket.objects.all()} == {f"scores/{name}" for name in names}
-    assert json.loads(bucket.Object("scores/scores.json").get()["Body"].read())["coco"]["AP50"] > 0.5
+    assert json.loads(bucket.Object("scores/scores.json").get()["Body"].read())["coco"]["AP50"] > 0.4
     assert not (tmp_path / "s3:").exists()
     again = evaluate(data, "-o", "s3://bucket/scores", code=3)
     assert "s3://bucket/scores/scores.json exists; give another name, or --overwrite" in again.output
