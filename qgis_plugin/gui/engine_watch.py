@@ -42,11 +42,12 @@ class EngineWatch(QObject):
         state, models = known_state(python), cached_models(python)
         if state is not None and (not state.ready or models is not None):
             self._background.stop()
+            self._asked_for = python
             self._take((state, models or []))
         elif not self._background.busy or python != self._asked_for:
-            self._asked_for = python
-            self.state = None
-            self.changed.emit()
+            if python != self._asked_for:
+                self._asked_for, self.state = python, None
+                self.changed.emit()
             self._background.start(lambda is_cancelled: _ask(python, is_cancelled))
 
     def shutdown(self) -> None:
@@ -56,8 +57,9 @@ class EngineWatch(QObject):
     def _take(self, answer: object) -> None:
         if isinstance(answer, Exception):
             answer = (EngineState("broken", str(answer) or type(answer).__name__), [])
-        self.state, self.models = answer  # type: ignore[misc]
-        self.changed.emit()
+        if answer != (self.state, self.models):
+            self.state, self.models = answer  # type: ignore[misc]
+            self.changed.emit()
 
 
 def _ask(python: str, is_cancelled: Callable[[], bool]) -> tuple[EngineState, list[ModelInfo]]:

@@ -43,10 +43,11 @@ class ModelBox(QWidget):
         self._known: dict[str, ModelInfo] = {}  # by name, or by folder
         self._asking = True  # until the models are told
         self._folder = recall("dock/model_folder", "")
+        self._wanted = recall("dock/model", DEFAULT)  # chosen by the user, perhaps not there yet
         self._background = Background()
         self._background.answered.connect(self._take_folder)
         self._build()
-        self.combo.currentIndexChanged.connect(self._chosen)
+        self.combo.currentIndexChanged.connect(lambda *_: self._chosen())
         self.other.clicked.connect(self._choose_folder)
 
     @property
@@ -62,35 +63,22 @@ class ModelBox(QWidget):
     def set_models(self, models: list[ModelInfo]) -> None:
         """Offer these models, and the folder that was chosen before; the choice stays."""
         self._asking = False
-        wanted = self.value or recall("dock/model", DEFAULT)
-        folder_model = self._known.get(self._folder)
+        in_folder = self._known.get(self._folder)
         self._known = {model.name: model for model in models}
         self.combo.blockSignals(True)
         self.combo.clear()
         for model in models:
             self._add(model.name, model, model.name)
         self.combo.blockSignals(False)
-        if models and folder_model is not None:
-            self.add_folder(self._folder, folder_model, choose=wanted == self._folder)
+        self._choose(self._wanted)
+        if models and in_folder is not None:
+            self._add_folder(self._folder, in_folder)
         elif models and self._folder:
             self._ask_for_folder(self._folder)
-        self._choose(wanted if wanted in self._known else DEFAULT)
-        self._chosen(keep=wanted not in self._known)
-
-    def add_folder(self, folder: str, model: ModelInfo, choose: bool = True) -> None:
-        """Offer the model in a folder too."""
-        self._known[folder] = model
-        row = self.combo.findData(folder)
-        if row < 0:
-            place = os.path.basename(os.path.normpath(folder))
-            self._add(place if place == model.name else f"{model.name} ({place})", model, folder)
-        if choose:
-            self._choose(folder)
 
     def open_folder(self, folder: str) -> None:
         """Take the model in a folder, once the engine has looked at it."""
-        self._folder = folder
-        remember("dock/model", folder)
+        self._folder = self._wanted = folder
         self._ask_for_folder(folder)
 
     def shutdown(self) -> None:
@@ -121,19 +109,36 @@ class ModelBox(QWidget):
         box.addWidget(self.about)
         box.addWidget(self.licence)
         self.setFocusProxy(self.combo)
-        self._chosen(keep=True)
+        self._show()
 
     def _add(self, text: str, model: ModelInfo, data: str) -> None:
         self.combo.addItem(text, data)
         self.combo.setItemData(self.combo.count() - 1, self._tooltip(model), Qt.ItemDataRole.ToolTipRole)
 
-    def _choose(self, value: str) -> None:
-        self.combo.setCurrentIndex(max(0, self.combo.findData(value)) if self.combo.count() else -1)
+    def _add_folder(self, folder: str, model: ModelInfo) -> None:
+        """Offer the model in a folder too, and choose it where it is wanted."""
+        self._known[folder] = model
+        if self.combo.findData(folder) < 0:
+            place = os.path.basename(os.path.normpath(folder))
+            self._add(place if place == model.name else f"{model.name} ({place})", model, folder)
+        if self._wanted == folder:
+            self._choose(folder)
 
-    def _chosen(self, *_: object, keep: bool = False) -> None:
+    def _choose(self, value: str) -> None:
+        """Choose a model, or the default in its place, without taking that for the user's choice."""
+        row = self.combo.findData(value)
+        self.combo.blockSignals(True)
+        self.combo.setCurrentIndex(row if row >= 0 else self.combo.findData(DEFAULT))
+        self.combo.blockSignals(False)
+        self._show()
+
+    def _chosen(self) -> None:
+        self._wanted = self.value
+        remember("dock/model", self._wanted)
+        self._show()
+
+    def _show(self) -> None:
         model = self.model
-        if model is not None and not keep:
-            remember("dock/model", self.value)
         self.about.setText(self._about(model) if model else self.tr("Asking the engine…") if self._asking else "")
         self.about.setVisible(bool(self.about.text()))
         self.about.setToolTip(self._tooltip(model) if model else "")
@@ -174,12 +179,14 @@ class ModelBox(QWidget):
         folder, model = answer if isinstance(answer, tuple) else (self._folder, answer)
         if isinstance(model, ModelInfo):
             remember("dock/model_folder", folder)
-            self.add_folder(folder, model, choose=recall("dock/model", "") == folder)
+            self._add_folder(folder, model)
+            if self._wanted == folder:
+                remember("dock/model", folder)
             return
         self._folder = ""
         remember("dock/model_folder", "")
-        if self.model is not None:
-            remember("dock/model", self.value)
+        if self._wanted == folder:
+            self._chosen()  # what was chosen before
         if not isinstance(model, EngineCancelled):
             self.refused.emit(self.tr("{folder} is not taken as a model: {why}").format(folder=folder, why=model))
 

@@ -142,8 +142,10 @@ def test_an_engine_that_is_killed_is_told_with_its_log(dock, desk, large):
     assert "The engine ended unexpectedly (signal 9)." in desk.said()[0]
     click(desk.button("Open log"))
     assert desk.log_opened == 1
-    assert until(lambda: dock.watch.ready)
+    events(2)  # the engine is asked whether it is well
+    assert dock.watch.ready
     assert dock.footer.detect.isEnabled()
+    assert "ended unexpectedly" in dock.footer.status.text()
     assert results() == []
 
 
