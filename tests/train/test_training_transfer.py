@@ -29,6 +29,7 @@ from training.run.transfer import (
     open_backbone,
     open_pretrained,
     read_weights,
+    variant,
 )
 
 SHAPES = {
@@ -158,6 +159,27 @@ def test_a_partial_darknet_file_is_a_backbone(tmp_path):
         result["feature_map.backbone.conv4.0.weight"], parameters["feature_map.backbone.conv4.0.weight"]
     )
     assert note.startswith("Starting from yolov3-tiny.conv.5: 25 of 59 parameters")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"network": "yolov3", "pretrained_backbone": "darknet53.conv.74"}, "darknet"),
+        ({"network": "yolov3", "pretrained_backbone": "darknet53.conv.74", "variant": "mindspore"}, "mindspore"),
+        ({"network": "yolov3", "pretrained_backbone": "darknet53.ckpt"}, "mindspore"),
+        ({"network": "yolov3", "pretrained_checkpoint": "yolov3.weights"}, "darknet"),
+        ({"network": "yolov4"}, "mindspore"),
+        ({"network": "yolov4", "variant": "darknet"}, "darknet"),
+        ({"network": "yolov3-tiny", "pretrained_backbone": "yolov3-tiny.conv.15"}, "mindspore"),
+    ],
+)
+def test_darknets_weights_make_darknets_variant(values, expected):
+    assert variant(TrainConfig(**values), None) == expected
+
+
+def test_a_model_of_the_other_variant_is_refused():
+    with pytest.raises(ModelError, match="is of variant mindspore, the network is to be of variant darknet"):
+        variant(TrainConfig(variant="darknet"), open_pretrained(TrainConfig()).card)
 
 
 def test_a_backbone_saved_alone_gets_its_full_names(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 
 from geodetect.card import ANCHORS, STRIDES, Heads, Input, ModelCard, Network, Thresholds
 from training.run.config import TrainConfig
+from training.run.transfer import variant
 
 if TYPE_CHECKING:
     from training.data.index import Index
@@ -72,7 +73,7 @@ def make_card(config: TrainConfig, index: Index, start: ModelCard | None, folder
     terms = f"as {start.name}, from which it was fine-tuned: {start.licence}" if start and start.licence else ""
     return ModelCard(
         name=model_name(config.name or folder.name),
-        network=start.network if start else Network(family),
+        network=Network(family, variant(config, start)),
         classes=index.classes,
         input=model_input,
         heads=heads,

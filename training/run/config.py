@@ -35,6 +35,12 @@ class TrainConfig:
     workers: int = setting("Data", 0, "Workers that read images; 0: by the cores.", least=0, most=256, free=True)
 
     network: str = setting("Network", "yolov3-tiny", "Family of the network.", choices=FAMILIES)
+    variant: str | None = setting(
+        "Network",
+        None,
+        "As the model zoo has the network, or as Darknet; else that of the weights it starts from.",
+        choices=("mindspore", "darknet"),
+    )
     training_shape: int | None = setting(
         "Network",
         None,

@@ -119,6 +119,25 @@ def open_backbone(config: TrainConfig, reporter: Reporter = SILENT) -> Pretraine
     return Pretrained(path.name, backbone)
 
 
+def variant(config: TrainConfig, start: ModelCard | None) -> str:
+    """Return the network's variant: that of the weights it starts from, else as asked for.
+
+    Raises:
+        ModelError: the model that it starts from is of another variant than is asked for.
+    """
+    if start is not None:
+        if config.variant not in (None, start.network.variant):
+            raise ModelError(
+                f"{start.name} is of variant {start.network.variant}, the network is to be of variant "
+                f"{config.variant}; give two that agree"
+            )
+        return start.network.variant
+    files = (Path(file) for file in (config.pretrained_backbone, config.pretrained_checkpoint))
+    darknets = any(file.suffix not in ("", *PARAMETER_FORMATS) for file in files)
+    # a tiny network is the same in both
+    return config.variant or ("darknet" if darknets and config.network != "yolov3-tiny" else "mindspore")
+
+
 def read_weights(path: Path, family: str) -> Parameters:
     """Return the parameters in a file of any kind, by the network's names.
 

@@ -25,7 +25,7 @@ def test_models_with_their_licences(engine):
     ours = found[models.DEFAULT]
     assert ours.classes == ("plane", "ship")
     assert ours.colours == ("#e6194b", "#4363d8")
-    assert ours.scores == {"plane": 0.5, "ship": 0.5}
+    assert ours.scores == {"plane": 0.5, "ship": 0.65}
     assert ours.gsd == (0.3, 3.0)
     assert "non-commercial" in ours.licence
     assert "Airbus" in ours.attribution

@@ -46,7 +46,7 @@ def test_a_styled_geopackage_with_licence_and_settings(provider, scene, tmp_path
     assert told["model"] == "planes-ships-yolov3-tiny"
     assert "non-commercial" in told["licence"]
     assert told["run_id"] == next(layer.getFeatures())["run_id"]
-    assert json.loads(told["scores"]) == {"plane": 0.5, "ship": 0.5}
+    assert json.loads(told["scores"]) == {"plane": 0.5, "ship": 0.65}
     tables = {row["table_name"]: row["data_type"] for row in rows(path, "gpkg_contents")}
     assert tables == {path.stem: "features", "layer_styles": "attributes", "geodetect_runs": "attributes"}
     # What the user is told
