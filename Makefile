@@ -7,7 +7,7 @@ VENV = $(PYTHON) -m venv --clear $(1) || { [ "$$(id -u)" = 0 ] && apt-get instal
 	$(PYTHON) -m venv --clear $(1); } || { echo "first install python3-venv: sudo apt-get install python3-venv"; exit 1; }
 FULL = .venv-full/bin/python -m
 
-.PHONY: demo test lint bench plugin check-plugin translations clean
+.PHONY: demo test lint bench plugin check-plugin test-qgis translations clean
 
 demo: .venv/ready  ## make a sample scene, find its planes and ships, compare with what was drawn
 	.venv/bin/geodetect demo
@@ -32,6 +32,16 @@ plugin:  ## the QGIS plugin's package: dist/geodetect_qgis-VERSION.zip
 check-plugin: plugin .venv-full/ready  ## the package against the plugin site's rules; CHECK=--all: none may be skipped
 	$(FULL) tools.check_plugin $(CHECK)
 
+QGIS = qgis python3-qgis xvfb xauth python3-venv
+# QGIS's own Python, not one that an environment puts before it
+QGIS_PYTHON ?= /usr/bin/python3
+IN_QGIS = env -u PYTHONPATH PATH=/usr/bin:/bin GEODETECT_PYTHON=$(CURDIR)/.venv-full/bin/python \
+	timeout -k 10 1200 $(CURDIR)/.venv-qgis/bin/python -X faulthandler -m pytest
+
+test-qgis: .venv-full/ready .venv-qgis/ready  ## the plugin in a real QGIS: without a window, then on a virtual screen with clicks
+	cd tests/plugin/qgis && QT_QPA_PLATFORM=offscreen $(IN_QGIS)
+	cd tests/plugin/desktop && $(IN_QGIS)
+
 translations:  ## new texts of the plugin into its .ts files; says what is not translated
 	$(PYTHON) -m tools.translate
 
@@ -48,5 +58,14 @@ bench: .venv-full/ready  ## the figures of benchmarks/README.md
 	$(FULL) pip install --quiet -e ".[mindspore,onnxruntime,train,dev]"
 	touch $@
 
+.venv-qgis/ready: tests/plugin/requirements.txt
+	@test -x /usr/bin/qgis_process.bin -a -x /usr/bin/Xvfb || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(QGIS) >/dev/null; } || \
+	  { echo "first install QGIS: sudo apt-get install $(QGIS)"; exit 1; }
+	$(QGIS_PYTHON) -m venv --clear --system-site-packages .venv-qgis
+	$(QGIS_PYTHON) -c 'import numpy; print("numpy==" + numpy.__version__)' > .venv-qgis/constraints.txt
+	.venv-qgis/bin/python -m pip install --quiet -r tests/plugin/requirements.txt -c .venv-qgis/constraints.txt
+	touch $@
+
 clean:
-	rm -rf .venv .venv-full build dist *.egg-info rank_0
+	rm -rf .venv .venv-full .venv-qgis build dist *.egg-info rank_0

@@ -6,6 +6,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingFeatureSourceDefinition, QgsProject, QgsVectorLayer
 from qgis.gui import QgsDockWidget, QgsScrollArea
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QKeySequence, QShowEvent
 from qgis.PyQt.QtWidgets import QAction, QFrame, QTabWidget, QVBoxLayout, QWidget
@@ -36,6 +37,7 @@ class GeoDetectDock(QgsDockWidget):
         super().__init__(iface.mainWindow())
         self._iface = iface
         self._down = False
+        self._dialogs: list[Any] = []
         self.setObjectName("GeoDetectDock")  # QGIS remembers its place by this name
         self.setWindowTitle("GeoDetect")
         self.messages = Messages(iface)
@@ -180,5 +182,7 @@ class GeoDetectDock(QgsDockWidget):
         if dialog is None:
             self.messages.warn(self.tr("The algorithm {name} is not there.").format(name=TRAINING))
             return
+        # QGIS keeps the window but not its Python half, without which its buttons do nothing.
+        self._dialogs = [other for other in self._dialogs if not sip.isdeleted(other)] + [dialog]
         dialog.show()
         dialog.raise_()

@@ -38,6 +38,9 @@ def add_result(layer: QgsVectorLayer, scene_name: str, scene_source: str, scene_
     layer.setName(_free_name(group, _tr("{scene}: detections").format(scene=scene_name)))
     project.addMapLayer(layer, False)
     group.insertLayer(0, layer)
+    if group.isExpanded():  # so it says, but QGIS shows a group folded that was empty when it came
+        group.setExpanded(False)
+        group.setExpanded(True)
 
 
 def scene_of(layer: QgsVectorLayer) -> QgsRasterLayer | None:
