@@ -32,7 +32,7 @@ plugin:  ## the QGIS plugin's package: dist/geodetect_qgis-VERSION.zip
 check-plugin: plugin .venv-full/ready  ## the package against the plugin site's rules; CHECK=--all: none may be skipped
 	$(FULL) tools.check_plugin $(CHECK)
 
-QGIS = qgis python3-qgis xvfb xauth python3-venv
+QGIS = qgis python3-qgis xvfb libxtst6 python3-venv
 # QGIS's own Python, not one that an environment puts before it
 QGIS_PYTHON ?= /usr/bin/python3
 IN_QGIS = env -u PYTHONPATH PATH=/usr/bin:/bin GEODETECT_PYTHON=$(CURDIR)/.venv-full/bin/python \

@@ -3,7 +3,8 @@
     python -m benchmarks.bench_model --data FOLDER
 
 takes any folder in DOTA's layout. A source is what the names of its images begin with, up to the first `_`. Tiles are
-those of `geodetect prepare` at 640 px with 20 % overlap, all of them, with or without an object.
+those of `geodetect prepare` at 640 px with 20 % overlap, all of them, with or without an object. `--shrink 2` shows
+what becomes of it at half the resolution.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import dataclasses
 import itertools
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from PIL import Image
 
 from benchmarks.measure import MODEL, ROOT, show
 from geodetect.config import ClassRules, DetectConfig
@@ -38,6 +40,7 @@ from training.source import open_source
 
 TILE = 640  # px
 EDGES = (0, 16, 32, 64, 128, np.inf)  # of an object's size, px: the side of a square of the same area
+RECALLS = ("", "objects", "recall")
 HEADINGS = ("", "objects", "AP50", "AP", "best F1", "at score", "F1", "precision", "recall")
 COUNTS = (1, 10, 1000)  # detections an image that count: scenes have more than COCO's photographs
 
@@ -54,11 +57,16 @@ def in_tiles(package: ModelPackage, index: Index, precision: str) -> Detections:
 @contextlib.contextmanager
 def tiles(data: Path, split: str, doubles: str) -> Iterator[Index]:
     """Yield the tiles of a folder in DOTA's layout."""
+    own = str(_own(data, split))
     with tempfile.TemporaryDirectory(prefix="geodetect-") as folder:
-        settings = PrepareSettings((str(data),), folder, tile=TILE, empty_rate=1.0, val_share=0.0, doubles=doubles)
+        settings = PrepareSettings((own,), folder, tile=TILE, empty_rate=1.0, val_share=0.0, doubles=doubles)
         prepare(settings, SILENT)
-        there = (Path(folder) / "annotations" / f"{split}.json").exists()
-        yield read_index(folder, split if there else "train")
+        yield read_index(folder, "train")  # what has no splits is called so
+
+
+def _own(data: Path, split: str) -> Path:
+    """Return a split's own folder, `data` itself where it has no splits."""
+    return data / split if (data / split).is_dir() else data
 
 
 def figures(found: Detections, package: ModelPackage, index: Index) -> Scores:
@@ -85,7 +93,10 @@ def by_source(found: Detections, package: ModelPackage, index: Index) -> dict[st
 
 
 def by_size(found: Detections, package: ModelPackage, index: Index) -> dict[str, Scores]:
-    """Return the figures of the objects of each size, those of other sizes being ignored; only recall has a meaning."""
+    """Return the figures of the objects of each size, those of other sizes being ignored; only recall has a meaning.
+
+    A false alarm belongs to no object and so to no size.
+    """
     sides = np.sqrt((index.boxes[:, 2:] - index.boxes[:, :2]).prod(axis=1))
     groups = {}
     for low, high in itertools.pairwise(EDGES):
@@ -99,8 +110,8 @@ def at_default(scores: Scores, name: str, least: float) -> tuple[float, float, f
     """Return F1, precision and recall of a class at a least score."""
     (row,) = (row for row in scores.per_class if row.name == name)
     kept = row.curve[row.curve[:, 2] >= least]
-    if not row.truths or not len(kept):
-        return (np.nan, np.nan, np.nan if not row.truths else 0.0)
+    if not len(kept):
+        return 0.0, 0.0, 0.0
     precision, recall = kept[-1, :2]
     return 2 * precision * recall / max(precision + recall, 1e-12), precision, recall
 
@@ -116,10 +127,42 @@ def table(groups: dict[str, Scores], least: dict[str, float]) -> list[tuple[str,
     return rows
 
 
-def plain(groups: dict[str, Scores], least: dict[str, float]) -> dict[str, Any]:
-    """Return the figures for JSON."""
-    rows = [dict(zip(HEADINGS[1:], row[1:], strict=True)) | {"group": row[0]} for row in table(groups, least)]
-    return {row.pop("group"): {name: float(value) for name, value in row.items()} for row in rows}
+def recalls(groups: dict[str, Scores], least: dict[str, float]) -> list[tuple[str, ...]]:
+    """Return name, objects and recall of each group and class."""
+    return [(name, objects, recall) for name, objects, *_, recall in table(groups, least)]
+
+
+def plain(headings: Sequence[str], rows: list[tuple[str, ...]]) -> dict[str, Any]:
+    """Return a table's figures for JSON, by its rows' names."""
+    return {
+        name: {heading: float(value) for heading, value in zip(headings[1:], values, strict=True)}
+        for name, *values in rows
+    }
+
+
+@contextlib.contextmanager
+def shrunk(data: Path, split: str, times: int) -> Iterator[Path]:
+    """Yield a folder with a split's images and labels at a part of their resolution; whole pixels are averaged."""
+    if times == 1:
+        yield data
+        return
+    source = _own(data, split)
+    with tempfile.TemporaryDirectory(prefix="geodetect-") as folder:
+        for kind in ("images", "labelTxt"):
+            (Path(folder) / split / kind).mkdir(parents=True)
+        for path in sorted((source / "images").iterdir()):
+            image = Image.open(path).convert("RGB")
+            small = image.reduce(times)
+            small.save(Path(folder) / split / "images" / f"{path.stem}.png")
+            label = source / "labelTxt" / f"{path.stem}.txt"
+            lines = [_shrunk_label(line, times) for line in label.read_text("utf-8").splitlines()]
+            (Path(folder) / split / "labelTxt" / label.name).write_text("\n".join(lines) + "\n", "utf-8")
+        yield Path(folder)
+
+
+def _shrunk_label(line: str, times: int) -> str:
+    words = line.split()
+    return " ".join([*(f"{float(word) / times:.2f}" for word in words[:8]), *words[8:]]) if len(words) > 8 else line
 
 
 @click.command(help=__doc__)
@@ -134,6 +177,7 @@ def plain(groups: dict[str, Scores], least: dict[str, float]) -> dict[str, Any]:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for figures.json and the curves.")
 @click.option("--level", type=click.Choice(["both", "tile", "scene"]), default="both")
 @click.option("--doubles", type=click.Choice(["keep", "drop"]), default="keep", help="Objects labelled twice.")
+@click.option("--shrink", type=click.IntRange(1, 16), default=1, help="How many pixels along a side become one.")
 @click.option("--quick", is_flag=True, help="Tiles alone.")
 def main(
     data: Path,
@@ -144,6 +188,7 @@ def main(
     out: Path | None,
     level: str,
     doubles: str,
+    shrink: int,
     quick: bool,
 ) -> None:
     if not data.is_dir():
@@ -157,21 +202,23 @@ def main(
     answer: dict[str, Any] = {"model": card.name, "version": card.version, "precision": precision, "scores": least}
 
     def tell(what: str, found: Detections, index: Index) -> None:
-        sources, sizes = by_source(found, package, index), by_size(found, package, index)
-        show(f"{card.name} {card.version}, {what}: {len(index)} images", HEADINGS, table(sources, least))
-        show("recall by size", HEADINGS, table(sizes, least))
-        answer[what] = {"images": len(index), "sources": plain(sources, least), "sizes": plain(sizes, least)}
+        sources = by_source(found, package, index)
+        rows, sizes = table(sources, least), recalls(by_size(found, package, index), least)
+        show(f"{card.name} {card.version}, {what}: {len(index)} images", HEADINGS, rows)
+        show("by size", RECALLS, sizes)
+        answer[what] = {"images": len(index), "sources": plain(HEADINGS, rows), "sizes": plain(RECALLS, sizes)}
         if out:
             out.mkdir(parents=True, exist_ok=True)
             draw_curves(out / f"precision-recall-{what}.png", sources["all"], card.palette)
 
-    if level != "scene":
-        with tiles(data, split, doubles) as index:
-            tell("tile", in_tiles(package, index, precision), index)
-    if level != "tile" and not quick:
-        index = open_images(data, split, doubles)
-        choice = EngineChoice(precision=precision)
-        tell("scene", find_in_scenes(package, index, choice, ScoreSettings(max_detections=COUNTS)), index)
+    with shrunk(data, split, shrink) as labelled:
+        if level != "scene":
+            with tiles(labelled, split, doubles) as index:
+                tell("tile", in_tiles(package, index, precision), index)
+        if level != "tile" and not quick:
+            index = open_images(labelled, split, doubles)
+            choice = EngineChoice(precision=precision)
+            tell("scene", find_in_scenes(package, index, choice, ScoreSettings(max_detections=COUNTS)), index)
     if out:
         (out / "figures.json").write_text(json.dumps(answer, indent=1) + "\n", "utf-8")
 

@@ -31,7 +31,7 @@ from geodetect.merge import merge, nms
 from geodetect.package import ModelPackage
 from geodetect.plan import Plan, make_plan
 from geodetect.preview import check_picture, write_preview
-from geodetect.progress import SILENT, Reporter
+from geodetect.progress import SILENT, Caution, Reporter
 from geodetect.scene import Scene, check_scene, gdal_settings, open_scene
 
 if TYPE_CHECKING:
@@ -192,7 +192,9 @@ def predict_tiles(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     if not found:
-        reporter.note("no tile holds a valid pixel, so nothing can be found; check the scene's nodata value and mask")
+        reporter.note(
+            Caution("no tile holds a valid pixel, so nothing can be found; check the scene's nodata value and mask")
+        )
     reporter.progress("detect", total, total, count)
     return Detections.concatenate(found)
 

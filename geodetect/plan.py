@@ -13,6 +13,7 @@ from geodetect.card import Input, ModelCard
 from geodetect.config import DetectConfig
 from geodetect.errors import ConfigError
 from geodetect.letterbox import Letterbox
+from geodetect.progress import Caution
 from geodetect.radiometry import Normaliser, Stretch
 from geodetect.scene import Scene
 from geodetect.survey import occupied, sample
@@ -139,7 +140,7 @@ def _ratios(scene: Scene, card: Input, config: DetectConfig) -> tuple[float, flo
         return 1.0, 1.0, mean, []
     if max(ratio_x, ratio_y) > 8:
         why = "the model needs" if config.gsd == "auto" else "asked for are"
-        note = (
+        note = Caution(
             f"its pixels of {mean:.4g} m are too coarse, {why} {target:.4g} m; "
             "the scene is not resampled and little may be found"
         )

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 
+class Caution(str):
+    """A note that the user must not miss: the result may not be what was wanted."""
+
+    __slots__ = ()
+
+
 class Reporter:
     """Receives what a run has to say; this one is silent, subclasses show it.
 
@@ -14,7 +20,7 @@ class Reporter:
         """Receive that `done` of `total` units of a stage are finished and `found` objects seen so far."""
 
     def note(self, message: str) -> None:
-        """Receive one sentence that the user should know, such as which bands were taken."""
+        """Receive one sentence that the user should know, such as which bands were taken, or a `Caution`."""
 
 
 SILENT = Reporter()

@@ -62,7 +62,7 @@ def engine_state(python: str, is_cancelled: Callable[[], bool] = lambda: False) 
     if state is None:
         state = _ask(python, is_cancelled)
         with _lock:
-            _states[_key(python)] = state
+            _states[fingerprint(python)] = state
     return state
 
 
@@ -71,10 +71,12 @@ def known_state(python: str) -> EngineState | None:
     if not python:
         return EngineState("missing", _tr("The engine is not installed."), _tr("Install it in the settings."))
     if not os.path.isfile(python):
-        message = _tr("{python} does not exist.").format(python=python)
-        return EngineState("missing", message, _tr("Install the engine, or choose another Python, in the settings."))
+        hint = _tr("Install the engine, or choose another Python, in the settings.")
+        if os.environ.get(PYTHON):
+            hint = _tr("Correct or remove the environment variable {name}, then start QGIS again.").format(name=PYTHON)
+        return EngineState("missing", _tr("{python} does not exist.").format(python=python), hint)
     with _lock:
-        return _states.get(_key(python))
+        return _states.get(fingerprint(python))
 
 
 def forget_state() -> None:
@@ -99,7 +101,7 @@ def _ask(python: str, is_cancelled: Callable[[], bool]) -> EngineState:
     return EngineState("ready", version=str(answer.hello.get("geodetect", "")))
 
 
-def _key(python: str) -> tuple[object, ...]:
+def fingerprint(python: str) -> tuple[object, ...]:
     """Return what changes when a Python, its virtual environment or the packages in it do."""
     home = os.path.dirname(os.path.dirname(os.path.abspath(python)))
     packages = glob.glob(os.path.join(glob.escape(home), "lib", "python3.*", "site-packages"))

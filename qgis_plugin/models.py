@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from .core.engine_process import EngineError, run_engine
+from .engine import fingerprint
 from .settings import recall, remember
 
 DEFAULT = "planes-ships-yolov3-tiny"  # comes with the engine
 LICENCE = "Research and other non-commercial use, with attribution"  # its licence, until the engine tells it
 LICENCES = "models/licences"  # setting: names and licences known last, for dialogs that have no time to ask
 SCORE = 0.25  # where a card states none, as the engine has it
+OLD = 60.0  # s after which the user may have fetched or imported a model elsewhere
 # The engine's colours for classes whose model states none, in its order.
 PALETTE = (
     "#e6194b", "#4363d8", "#3cb44b", "#ffe119", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#bcf60c",
     "#fabebe", "#008080", "#9a6324", "#800000", "#aaffc3", "#808000", "#000075", "#ffd8b1", "#e6beff",
 )  # fmt: skip
 
-_known: dict[str, tuple[ModelInfo, ...]] = {}
+_known: dict[tuple[object, ...], tuple[float, tuple[ModelInfo, ...]]] = {}  # by engine: when it was asked, its answer
 _lock = threading.Lock()
 
 
@@ -60,21 +63,22 @@ class ModelInfo:
 def known_models(python: str, is_cancelled: Callable[[], bool] = lambda: False) -> list[ModelInfo]:
     """Return the models that the engine in a Python can use or fetch; asks the engine once, which takes a second.
 
-    Callable from any thread. A model whose card is broken is left out.
+    Callable from any thread. A model whose card is broken is left out. What is `outdated` is asked for again.
 
     Raises:
         EngineError: the engine does not answer.
         EngineCancelled: `is_cancelled` said so.
     """
     known = cached_models(python)
-    if known is None:
+    if known is None or outdated(python):
+        key = fingerprint(python)  # before asking: what changes meanwhile is asked for again
         entries = json.loads(run_engine(python, ["models", "list", "--json"], is_cancelled=is_cancelled).text)
         names = [str(entry["name"]) for entry in entries if not entry.get("problem")]
         with ThreadPoolExecutor(4) as pool:  # each is a process of its own that mostly waits for its disk
             found = list(pool.map(lambda name: _info(python, name, is_cancelled), names))
         known = [model for model in found if model is not None]
         with _lock:
-            _known[python] = tuple(known)
+            _known[key] = (time.monotonic(), tuple(known))
         remember(LICENCES, json.dumps({model.name: model.licence for model in known}))
     return known
 
@@ -82,8 +86,15 @@ def known_models(python: str, is_cancelled: Callable[[], bool] = lambda: False) 
 def cached_models(python: str) -> list[ModelInfo] | None:
     """Return the models where they are known without asking the engine, else None. Takes no time."""
     with _lock:
-        known = _known.get(python)
-    return None if known is None else list(known)
+        known = _known.get(fingerprint(python))
+    return None if known is None else list(known[1])
+
+
+def outdated(python: str) -> bool:
+    """Whether models are known, but since so long that there may be others by now. Takes no time."""
+    with _lock:
+        known = _known.get(fingerprint(python))
+    return known is not None and time.monotonic() - known[0] > OLD
 
 
 def forget_models() -> None:
@@ -100,11 +111,7 @@ def model_info(python: str, name: str, is_cancelled: Callable[[], bool] = lambda
         EngineCancelled: `is_cancelled` said so.
     """
     known = next((model for model in cached_models(python) or [] if model.name == name), None)
-    if known is not None:
-        return known
-    return _parsed(
-        json.loads(run_engine(python, ["models", "info", "--json", "--", name], is_cancelled=is_cancelled).text)
-    )
+    return known if known is not None else _asked(python, name, is_cancelled)
 
 
 def licences() -> dict[str, str]:
@@ -118,11 +125,16 @@ def licences() -> dict[str, str]:
 
 def _info(python: str, name: str, is_cancelled: Callable[[], bool]) -> ModelInfo | None:
     try:
-        return model_info(python, name, is_cancelled)
+        return _asked(python, name, is_cancelled)
     except EngineError as error:
         if error.kind != "failed":
             raise
         return None  # its card cannot be read, which is this model's fault alone
+
+
+def _asked(python: str, name: str, is_cancelled: Callable[[], bool]) -> ModelInfo:
+    words = ["models", "info", "--json", "--", name]
+    return _parsed(json.loads(run_engine(python, words, is_cancelled=is_cancelled).text))
 
 
 def _parsed(told: Mapping[str, Any]) -> ModelInfo:

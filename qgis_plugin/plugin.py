@@ -13,6 +13,7 @@ from .about import FOLDER, icon_path
 from .processing.provider import GeoDetectProvider
 from .settings import recall, remember
 
+PATIENCE = 3.0  # s that runs have to end: they need half a second
 SHOWN = "dock/shown"  # setting: whether the dock was open when QGIS was left
 
 
@@ -64,6 +65,7 @@ class GeoDetectPlugin:
 
     def unload(self) -> None:
         """Take away all that was added, and end what runs."""
+        self._end_runs()
         if self.dock is not None:
             self.dock.shutdown()
             self.iface.removeDockWidget(self.dock)
@@ -86,6 +88,16 @@ class GeoDetectPlugin:
         if self._translator is not None:
             QCoreApplication.removeTranslator(self._translator)
             self._translator = None
+
+    def _end_runs(self) -> None:
+        """End the runs of our algorithms, and close their dialogs: both would outlive the provider that they need."""
+        if self.provider is None:
+            return
+        from .gui.leaving import close_dialogs, end_runs
+
+        algorithms = self.provider.algorithms()
+        end_runs([algorithm.displayName() for algorithm in algorithms], PATIENCE)
+        close_dialogs([algorithm.id() for algorithm in algorithms])
 
     def _show_dock(self, shown: bool) -> None:
         """Open or close the dock; it is made when it is needed first, so that QGIS starts as fast as without."""

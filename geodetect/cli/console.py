@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from geodetect.progress import Reporter
+from geodetect.progress import Caution, Reporter
 
 STAGES = {
     "download": "Downloading",
@@ -61,7 +61,8 @@ class BarReporter(Reporter, AbstractContextManager):
 
     def note(self, message: str) -> None:
         """Print a note above the bar."""
-        self._bar.console.print(message, style="dim", highlight=False, markup=False)
+        style = "yellow" if isinstance(message, Caution) else "dim"
+        self._bar.console.print(message, style=style, highlight=False, markup=False)
 
 
 class JsonReporter(Reporter, AbstractContextManager):
@@ -85,7 +86,7 @@ class JsonReporter(Reporter, AbstractContextManager):
 
     def note(self, message: str) -> None:
         """Print a note line."""
-        self.emit({"type": "note", "message": message})
+        self.emit({"type": "note", "message": message} | ({"caution": True} if isinstance(message, Caution) else {}))
 
     @staticmethod
     def emit(message: dict) -> None:

@@ -34,9 +34,9 @@ SCENE, DETECTIONS, ERRORS, PREVIEW = "scene.tif", "detections.gpkg", "errors.gpk
     "-m", "--model", default="planes-ships-yolov3-tiny", show_default=True, help="Model that finds planes and ships."
 )
 @click.option(
-    "--score", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Least score of a detection."
+    "--score", type=click.FloatRange(0, 1), help="Least score of a detection.  [default: the model's, by class]"
 )
-def demo(folder: Path, size: int, seed: int, model: str, score: float) -> None:
+def demo(folder: Path, size: int, seed: int, model: str, score: float | None) -> None:
     """Draw an airport by the sea, find its planes and ships, and say which were found and which were not.
 
     The scene is drawn by geodetect itself, so every object in it is known, and nothing is downloaded but the model

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import QgsProcessing, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLabel, QSizePolicy, QSpinBox, QVBoxLayout
+from qgis.PyQt.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox, QVBoxLayout
 
+from ..processing.detect import DEVICES, ENGINES, PRECISIONS
 from ..settings import recall, remember
+from .labels import sentence
 from .output_path import default_output, is_writable, unused
 
-# The algorithm's enumerations, in its order, as the engine calls them.
-ENGINES = ("auto", "openvino", "onnxruntime", "mindspore")
-DEVICES = ("auto", "cpu", "gpu", "ascend")
-PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "mindspore": "MindSpore", "cpu": "CPU", "gpu": "GPU",
          "ascend": "Ascend"}  # fmt: skip
 
@@ -79,7 +78,7 @@ class AdvancedBox(QgsCollapsibleGroupBox):
         chosen, output = self.file.filePath().strip(), self.output()
         name = os.path.basename(output)
         if output == QgsProcessing.TEMPORARY_OUTPUT:
-            text = self.tr("Writes a temporary layer, for nothing can be written beside this image.")
+            text = self.tr("Writes a temporary layer: no file can be made beside this image.")
         elif not chosen:
             text = self.tr("Writes {name} beside the image.").format(name=name)
         elif output == chosen:
@@ -106,25 +105,23 @@ class AdvancedBox(QgsCollapsibleGroupBox):
         self.overlap.setRange(-0.05, 0.9)
         self.overlap.setSingleStep(0.05)
         self.overlap.setSpecialValueText(self.tr("The model's"))
-        self.overlap.setToolTip(self.tr("Share of a tile that its neighbour has too: at least as long as an object"))
-        self.engine = _combo(ENGINES, self.tr("Automatic"), self.tr("What runs the network"))
-        self.device = _combo(DEVICES, self.tr("Automatic"), self.tr("Where the network runs"))
+        self.overlap.setToolTip(self.tr("Share of a tile that is in the next one too; longer than the longest object"))
+        self.engine = _combo(ENGINES, self.tr("Automatic"), self.tr("The program that runs the model"))
+        self.device = _combo(DEVICES, self.tr("Automatic"), self.tr("The processor that runs the model"))
         self.precision = _combo(
-            PRECISIONS, self.tr("Automatic"), self.tr("Arithmetic of the network: int8 is quicker, float32 exact")
+            PRECISIONS, self.tr("Automatic"), self.tr("Number format of the model: int8 is fastest, float32 most exact")
         )
         self.threads = QSpinBox()
         self.threads.setRange(0, 256)
         self.threads.setSpecialValueText(self.tr("All cores"))
-        self.threads.setToolTip(self.tr("Processor threads; fewer leave more for other work"))
+        self.threads.setToolTip(self.tr("Processor threads to use; fewer leave the computer free for other work"))
         self.file = QgsFileWidget()
         self.file.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.file.setFilter("GeoPackage (*.gpkg);;GeoJSON (*.geojson);;FlatGeobuf (*.fgb);;ESRI Shapefile (*.shp)")
         self.file.setConfirmOverwrite(False)  # nothing is ever overwritten, see `unused`
         self.file.lineEdit().setPlaceholderText(self.tr("Beside the image"))
-        self.file.setToolTip(self.tr("Where the result is written; a file that exists is kept, the new one numbered"))
-        self.writes = QLabel()
-        self.writes.setWordWrap(True)
-        self.writes.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.file.setToolTip(self.tr("Where the result is written. No file is ever replaced: a new one gets a number"))
+        self.writes = sentence()
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -169,7 +166,7 @@ class AdvancedBox(QgsCollapsibleGroupBox):
         self.changed.emit()
 
 
-def _combo(values: tuple[str, ...], automatic: str, tooltip: str) -> QComboBox:
+def _combo(values: Sequence[str], automatic: str, tooltip: str) -> QComboBox:
     combo = QComboBox()
     for value in values:
         combo.addItem(automatic if value == "auto" else NAMES.get(value, value), value)

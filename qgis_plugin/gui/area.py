@@ -131,7 +131,7 @@ class AreaBox(QWidget):
         self.size = QLabel()
         self.clear = QToolButton()
         self.clear.setText(self.tr("Clear"))
-        self.clear.setToolTip(self.tr("Take the rectangle off the map"))
+        self.clear.setToolTip(self.tr("Remove the rectangle"))
         self.clear.clicked.connect(lambda: self.set_rectangle(None))
         self.setFocusProxy(self.kind)
         self._lay_out()

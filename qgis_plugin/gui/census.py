@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Callable
@@ -46,6 +47,20 @@ class Census:
                 shown += len(scores) - bisect_left(scores, chosen.scores.get(name, 0.0) - ROUNDING)
             found[name] = shown, total + len(scores)
         return found
+
+    def floor(self, chosen: Filter, highest: float, number: int) -> float:
+        """Return the score from which up to `highest` there are `number` detections to review, -inf where fewer are.
+
+        Those without a score are none of them.
+        """
+        best: list[float] = []
+        for (name, review), scores in self.scores.items():
+            if not review and chosen.passes(name):
+                begin = bisect_left(scores, chosen.scores.get(name, 0.0) - ROUNDING)
+                end = bisect_right(scores, min(highest, sys.float_info.max))
+                best += scores[max(begin, end - number) : end]
+        best.sort(reverse=True)
+        return best[number - 1] if len(best) >= number else float("-inf")
 
 
 class CensusTaker(QObject):

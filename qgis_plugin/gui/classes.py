@@ -68,25 +68,33 @@ class ClassTable(QWidget):
             ticked: the classes with a tick.
         """
         self._silent = True
+        if list(colours) != self.names():  # else somebody may be in the midst of typing a score
+            self._make_rows(colours)
+        on = set(ticked)
+        for name, item in self._items.items():
+            item.setCheckState(NAME, Qt.CheckState.Checked if name in on else Qt.CheckState.Unchecked)
+            item.setIcon(NAME, _swatch(colours[name], self.palette()))
+            score = round(scores.get(name, 0.0), 2)
+            if self._spins[name].value() != score:
+                self._spins[name].setValue(score)
+        self._silent = False
+
+    def _make_rows(self, names: Iterable[str]) -> None:
         self.tree.clear()
         self._items, self._spins = {}, {}
-        on = set(ticked)
-        for name, colour in colours.items():
+        for name in names:
             item = QTreeWidgetItem(self.tree, [name])
             item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setCheckState(NAME, Qt.CheckState.Checked if name in on else Qt.CheckState.Unchecked)
-            item.setIcon(NAME, _swatch(colour, self.palette()))
             item.setToolTip(NAME, name)
             item.setTextAlignment(COUNT, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self._items[name] = item
-            self._spins[name] = self._spin(name, scores.get(name, 0.0))
+            self._spins[name] = self._spin(name)
             self.tree.setItemWidget(item, SCORE, self._spins[name])
         row: list[QWidget] = [self.tree, *self._spins.values(), self.all, self.none]
         for before, after in zip(row, row[1:]):  # they are newer than what comes below
             self.setTabOrder(before, after)
-        self._buttons.setVisible(len(colours) >= MANY)
+        self._buttons.setVisible(len(self._items) >= MANY)
         self._fit()
-        self._silent = False
 
     def names(self) -> list[str]:
         """Return all classes."""
@@ -152,12 +160,11 @@ class ClassTable(QWidget):
         self.setFocusProxy(self.tree)
         self._fit()
 
-    def _spin(self, name: str, score: float) -> QDoubleSpinBox:
+    def _spin(self, name: str) -> QDoubleSpinBox:
         spin = QDoubleSpinBox()
         spin.setRange(0.0, 1.0)
         spin.setSingleStep(0.05)
         spin.setDecimals(2)
-        spin.setValue(score)
         spin.setFrame(False)
         spin.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         spin.installEventFilter(self._wheel)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingFeatureSourceDefinition, QgsProject, QgsVectorLayer
+from qgis.core import QgsApplication, QgsProject, QgsVectorLayer
 from qgis.gui import QgsDockWidget, QgsScrollArea
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QKeySequence, QShowEvent
-from qgis.PyQt.QtWidgets import QAction, QFrame, QTabWidget, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import Qt, QTimer, QUrl
+from qgis.PyQt.QtGui import QDesktopServices, QKeySequence, QShowEvent
+from qgis.PyQt.QtWidgets import QAction, QFrame, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
+from ..about import help_url
 from ..models import forget_models
 from .engine_banner import EngineBanner
 from .engine_jobs import engine_jobs
@@ -20,8 +21,7 @@ from .messages import Messages
 from .model_box import ABSENT
 from .pace import grouped
 from .result_panel import ResultPanel
-from .results import add_result, scene_of
-from .review import keep_ids
+from .results import add_result, covers_part, drop_empty_groups, scene_of
 from .run import Outcome
 from .run_footer import RunFooter
 from .run_panel import Request, RunPanel
@@ -37,7 +37,11 @@ class GeoDetectDock(QgsDockWidget):
         super().__init__(iface.mainWindow())
         self._iface = iface
         self._down = False
+        self._install: Any = None
         self._dialogs: list[Any] = []
+        self._tidy = QTimer(self)  # not while the project drops layers: all of it may go
+        self._tidy.setSingleShot(True)
+        self._tidy.timeout.connect(drop_empty_groups)
         self.setObjectName("GeoDetectDock")  # QGIS remembers its place by this name
         self.setWindowTitle("GeoDetect")
         self.messages = Messages(iface)
@@ -54,8 +58,15 @@ class GeoDetectDock(QgsDockWidget):
         """Open the dialog that installs the engine; nothing is installed before the user says so there."""
         from .install_dialog import InstallDialog
 
-        self._dialog = InstallDialog(self._iface.mainWindow())
-        self._dialog.show()
+        if self._install is None or sip.isdeleted(self._install):
+            self._install = InstallDialog(self._iface.mainWindow())
+        self._install.show()
+        self._install.raise_()
+        self._install.activateWindow()
+
+    def open_help(self) -> None:
+        """Show the plugin's pages in the browser."""
+        QDesktopServices.openUrl(QUrl(help_url()))
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Look after the engine when the panel comes into view: it may have been installed or removed."""
@@ -69,7 +80,11 @@ class GeoDetectDock(QgsDockWidget):
             return
         self._down = True
         engine_jobs().engine_changed.disconnect(self._engine_changed)
+        QgsProject.instance().layersRemoved.disconnect(self._layers_removed)
+        self._tidy.stop()
         self.footer.shutdown(PATIENCE)
+        if self._install is not None and not sip.isdeleted(self._install):
+            self._install.close()
         self.watch.shutdown()
         self.run.shutdown()
         self.results.shutdown()
@@ -86,6 +101,13 @@ class GeoDetectDock(QgsDockWidget):
             area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             area.setWidget(panel)
             self.tabs.addTab(area, title)
+        self.help = QToolButton()
+        self.help.setIcon(QgsApplication.getThemeIcon("mActionHelpContents.svg"))
+        self.help.setToolTip(self.tr("Open the help in the browser"))
+        self.help.setAccessibleName(self.tr("Help"))
+        self.help.setAutoRaise(True)
+        self.help.clicked.connect(self.open_help)
+        self.tabs.setCornerWidget(self.help)
         whole = QWidget()
         box = QVBoxLayout(whole)
         box.setContentsMargins(0, 0, 0, 0)
@@ -101,6 +123,7 @@ class GeoDetectDock(QgsDockWidget):
 
     def _listen(self) -> None:
         engine_jobs().engine_changed.connect(self._engine_changed)
+        QgsProject.instance().layersRemoved.connect(self._layers_removed)
         self.watch.changed.connect(lambda: self.banner.show_state(self.watch.state))
         self.run.refused.connect(self.messages.warn)
         self.results.refused.connect(self.messages.warn)
@@ -122,6 +145,9 @@ class GeoDetectDock(QgsDockWidget):
 
     def _engine_changed(self) -> None:
         self.watch.refresh(anew=True)
+
+    def _layers_removed(self, *_: object) -> None:
+        self._tidy.start(0)
 
     def _ended(self, outcome: Outcome, request: Request) -> None:
         if outcome.kind == "failed":
@@ -145,7 +171,7 @@ class GeoDetectDock(QgsDockWidget):
         if elsewhere:
             text = self.tr("{total} objects found in “{scene}”, which this project does not have any more.")
         elif outcome.count:
-            text = self.tr("{total} objects found in “{scene}”, {shown} are shown at the model's scores.")
+            text = self.tr("{total} objects found in “{scene}”, {shown} are shown at the chosen scores.")
         else:
             text = self.tr("Nothing was found in “{scene}”.")
         warnings = list(outcome.warnings)
@@ -162,8 +188,8 @@ class GeoDetectDock(QgsDockWidget):
     def export_training(self, layer: QgsVectorLayer | None) -> None:
         """Open the dialog that makes training data, with the layer and its image filled in.
 
-        Rejected detections are left out by selecting the others; hidden ones by the layer's filter, which Processing
-        respects. Unsaved edits count.
+        The algorithm leaves out the rejected ones, and Processing those that the layer's filter hides. Unsaved edits
+        count.
         """
         if layer is None:
             return
@@ -172,16 +198,18 @@ class GeoDetectDock(QgsDockWidget):
         except ImportError:  # the user has switched QGIS's Processing off
             self.messages.warn(self.tr("Training data is made by QGIS's plugin Processing: switch it on first."))
             return
-        kept = keep_ids(layer)
-        if kept is not None:
-            layer.selectByIds(kept)
-        labels = QgsProcessingFeatureSourceDefinition(layer.id(), kept is not None)
         scene = scene_of(layer) or self.run.raster.layer()
-        parameters = {"LABELS": labels, "CLASS_FIELD": CLASS, "SCENES": [scene.id()] if scene is not None else []}
+        parameters = {"LABELS": layer.id(), "CLASS_FIELD": CLASS, "SCENES": [scene.id()] if scene is not None else []}
         dialog = processing.createAlgorithmDialog(TRAINING, parameters)
         if dialog is None:
             self.messages.warn(self.tr("The algorithm {name} is not there.").format(name=TRAINING))
             return
+        if covers_part(layer):
+            text = self.tr(
+                "“{layer}” was found in a part of its image only. Objects elsewhere have no label, and a model learns "
+                "from that to overlook them: clip the image to this part first, or label the rest too."
+            )
+            self.messages.warn(text.format(layer=layer.name()))
         # QGIS keeps the window but not its Python half, without which its buttons do nothing.
         self._dialogs = [other for other in self._dialogs if not sip.isdeleted(other)] + [dialog]
         dialog.show()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Callable
 
-from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QStyle, QVBoxLayout
+from qgis.PyQt.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStyle, QVBoxLayout
 
-from ..engine import EngineState
+from ..engine import EngineState, engine_python
+from .labels import sentence
 
 
 class EngineBanner(QFrame):
@@ -16,9 +17,7 @@ class EngineBanner(QFrame):
         super().__init__()
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.icon = QLabel()
-        self.text = QLabel()
-        self.text.setWordWrap(True)
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.text = sentence()
         self.install = QPushButton(self.tr("&Install the engine…"))
         self.install.setToolTip(self.tr("Nothing is installed before you say so"))
         self.install.clicked.connect(lambda: install())
@@ -35,13 +34,12 @@ class EngineBanner(QFrame):
         self.setVisible(state is not None and not state.ready)
         if state is None or state.ready:
             return
-        size = self.fontMetrics().height() * 2
-        icon = QStyle.StandardPixmap.SP_MessageBoxInformation
-        if state.kind != "missing":
-            icon = QStyle.StandardPixmap.SP_MessageBoxWarning
-        self.icon.setPixmap(self.style().standardIcon(icon).pixmap(size, size))
+        size, new = self.fontMetrics().height() * 2, not engine_python()  # whether there never was one
+        signs = QStyle.StandardPixmap
+        icon = self.style().standardIcon(signs.SP_MessageBoxInformation if new else signs.SP_MessageBoxWarning)
+        self.icon.setPixmap(icon.pixmap(size, size))
         missing = self.tr("GeoDetect looks for objects with an engine that is not installed yet.")
-        self.text.setText(missing if state.kind == "missing" else f"{state.message} {state.hint}".strip())
+        self.text.setText(missing if new else f"{state.message} {state.hint}".strip())
         self.text.setToolTip(f"{state.message}\n{state.hint}".strip())
         label = self.tr("&Install the engine…") if state.kind == "missing" else self.tr("Repa&ir the engine…")
         self.install.setText(label)

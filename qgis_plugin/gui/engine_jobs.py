@@ -28,7 +28,7 @@ PATIENCE = 3000  # ms that QGIS waits for a job to clean up, when the plugin is 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How a job ended.
 
     Attributes:
@@ -62,7 +62,7 @@ class EngineJobs(QObject):
         super().__init__()
         self.busy = self.step = ""
         self.log: list[str] = []
-        self.outcome: Outcome | None = None
+        self.outcome: JobOutcome | None = None
         self._task: _Task | None = None
 
     def install(self, order: Order) -> None:
@@ -76,6 +76,7 @@ class EngineJobs(QObject):
     def test(self, python: str) -> None:
         """Let an engine examine itself."""
         forget_state()  # it is asked anew
+        forget_models()  # perhaps the user has just fetched one
         self._begin("test", self.tr("Testing GeoDetect's engine"), lambda *ways: _examine(python, *ways))
 
     def cancel(self) -> None:
@@ -125,18 +126,19 @@ class EngineJobs(QObject):
         self.changed.emit()
         self.engine_changed.emit()
 
-    def _outcome(self, name: str, answer: object) -> Outcome:
+    def _outcome(self, name: str, answer: object) -> JobOutcome:
         if isinstance(answer, Cancelled):
-            return Outcome("cancelled", self.tr("Cancelled; nothing of it is left.") if name == "install" else "")
+            return JobOutcome("cancelled", self.tr("Cancelled; nothing of it is left.") if name == "install" else "")
         if isinstance(answer, (InstallError, EngineError)):
-            return Outcome("failed", str(answer), answer.hint)
+            return JobOutcome("failed", str(answer), answer.hint)
         if isinstance(answer, Exception):
-            return Outcome("failed", f"{type(answer).__name__}: {answer}")
+            return JobOutcome("failed", f"{type(answer).__name__}: {answer}")
         if isinstance(answer, Installed):
-            return Outcome("installed", self.tr("geodetect {version} is installed.").format(version=answer.geodetect))
+            message = self.tr("geodetect {version} is installed.")
+            return JobOutcome("installed", message.format(version=answer.geodetect))
         if name == "remove":
-            return Outcome("removed", self.tr("The engine is removed."))
-        return Outcome("tested", self._verdict(answer))
+            return JobOutcome("removed", self.tr("The engine is removed."))
+        return JobOutcome("tested", self._verdict(answer))
 
     def _verdict(self, found: Any) -> str:
         test = found["selftest"]

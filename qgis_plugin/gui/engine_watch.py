@@ -8,7 +8,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..core.engine_process import EngineCancelled, EngineError
 from ..engine import EngineState, engine_python, engine_state, forget_state, known_state
-from ..models import ModelInfo, cached_models, known_models
+from ..models import ModelInfo, cached_models, known_models, outdated
 from .background import Background
 
 
@@ -35,19 +35,24 @@ class EngineWatch(QObject):
         return self.state is not None and self.state.ready
 
     def refresh(self, anew: bool = False) -> None:
-        """Look again, at once where nothing has changed; `anew` asks the engine even then."""
+        """Look again, at once where nothing has changed; `anew` asks the engine even then.
+
+        What was known is shown until the engine has answered, unless it is of another engine.
+        """
         if anew:
             forget_state()
         python = engine_python()
         state, models = known_state(python), cached_models(python)
-        if state is not None and (not state.ready or models is not None):
-            self._background.stop()
-            self._asked_for = python
+        known = state is not None and (not state.ready or models is not None)
+        asked = self._background.busy and python == self._asked_for and not anew
+        if known:
             self._take((state, models or []))
-        elif not self._background.busy or python != self._asked_for:
-            if python != self._asked_for:
-                self._asked_for, self.state = python, None
-                self.changed.emit()
+        elif python != self._asked_for:
+            self._take((None, self.models))
+        self._asked_for = python
+        if known and not (state.ready and outdated(python)):
+            self._background.stop()
+        elif not asked:
             self._background.start(lambda is_cancelled: _ask(python, is_cancelled))
 
     def shutdown(self) -> None:

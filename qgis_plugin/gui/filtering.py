@@ -9,9 +9,10 @@ from typing import Any
 
 from qgis.core import QgsVectorLayer
 
+from ..processing.vectors import ACCEPTED, REJECTED, REVIEW
+
 PROPERTY = "geodetect/filter"  # custom property of the layer: saved with the project and copied with the layer
-CLASS, SCORE, REVIEW = "class", "score", "review"
-ACCEPTED, REJECTED = "accepted", "rejected"
+CLASS, SCORE = "class", "score"
 ROUNDING = 1e-6  # engines give scores in float32, where 0.7 is a little less than 0.7
 REVIEWS = ("all", "open", ACCEPTED, "kept")  # shown by review: all; without one; accepted; all but the rejected
 

@@ -31,7 +31,7 @@ class InstallChoice(QWidget):
         self._fill()
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
-        form.addRow(self.tr("&Networks run on"), self.extra)
+        form.addRow(self.tr("Compo&nents"), self.extra)
         form.addRow(self.tr("&Packages from"), self.source)
         form.addRow("", self.path)
         self._restore()
@@ -67,18 +67,18 @@ class InstallChoice(QWidget):
         return ""
 
     def _fill(self) -> None:
-        self.extra.addItem(self.tr("OpenVINO: quick on every processor"), "")
+        self.extra.addItem(self.tr("OpenVINO: fast on every processor"), "")
         self.extra.addItem(self.tr("OpenVINO and ONNX Runtime"), "onnxruntime")
         if sys.platform.startswith("linux"):
             self.extra.addItem(self.tr("OpenVINO and MindSpore, which also trains models"), "mindspore")
         self.source.addItem(self.tr("The package index, over the internet"), "index")
-        self.source.addItem(self.tr("A folder of wheel files, without a network"), "folder")
+        self.source.addItem(self.tr("A folder of wheel files, offline"), "folder")
         self.source.addItem(self.tr("A wheel file of geodetect, the rest over the internet"), "file")
-        self.extra.setToolTip(self.tr("What runs the networks. More can be added later by installing anew."))
+        self.extra.setToolTip(self.tr("The programs that run the models. You can add more later by installing again."))
         self.source.setToolTip(
             self.tr(
-                "The index is the one that pip is set to, else PyPI. QGIS's proxy is used. For computers without a "
-                "network fill a folder elsewhere: pip download --only-binary=:all: geodetect"
+                "The index is the one that pip is set to, else PyPI. QGIS's proxy is used. For a computer without "
+                "internet, fill a folder on another one: pip download --only-binary=:all: geodetect"
             )
         )
 

@@ -19,6 +19,7 @@ from .engine_jobs import engine_jobs
 from .install_choice import InstallChoice
 from .job_view import JobView
 from .options import PAGE
+from .state_line import StateLine
 
 WIDTH = 70  # letters of its text a line
 
@@ -45,6 +46,7 @@ class InstallDialog(QDialog):
         self.what, self.where, self.room, self.licence = QLabel(), QLabel(), QLabel(), QLabel()
         self.choice = InstallChoice()
         self.folded = QgsCollapsibleGroupBox(self.tr("Options"))
+        self.why = StateLine()
         self.jobs = JobView(self._jobs)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         self.install = QPushButton()
@@ -64,6 +66,7 @@ class InstallDialog(QDialog):
     def _build(self) -> None:
         for label in (self.text, self.what, self.where, self.room, self.licence):
             label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setMinimumWidth(self.fontMetrics().averageCharWidth() * WIDTH)
         self.where.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.what.setText(
@@ -81,6 +84,7 @@ class InstallDialog(QDialog):
         self.facts.addRow(self.tr("Where"), self.where)
         self.facts.addRow(self.tr("Size"), self.room)
         self.facts.addRow(self.tr("Licence"), self.licence)
+        self.facts.labelForField(self.licence).setAlignment(Qt.AlignmentFlag.AlignTop)  # it has two lines
         self.folded.setSaveCollapsedState(False)
         QVBoxLayout(self.folded).addWidget(self.choice)
         self.folded.setCollapsed(self.choice.source.currentIndex() == 0 and self.choice.extra.currentIndex() == 0)
@@ -90,6 +94,7 @@ class InstallDialog(QDialog):
         box.addWidget(self.text)
         box.addLayout(self.facts)
         box.addWidget(self.folded)
+        box.addWidget(self.why)
         box.addWidget(self.jobs, 1)
         box.addWidget(self.buttons)
 
@@ -109,12 +114,23 @@ class InstallDialog(QDialog):
         self.room.setText(message.format(size=size, download=round(size * DOWNLOADS), free=free))
         self.choice.setEnabled(idle)
         self.existing.setEnabled(idle)
-        self.install.setEnabled(idle and not self.choice.problem() and not os.environ.get(PYTHON))
+        problem = self._problem()
+        self.install.setEnabled(idle and not problem)
         self.install.setText(self.tr("&Repair or update") if found else self.tr("&Install"))
-        fixed = self.tr("The environment variable {name} says which engine is used.").format(name=PYTHON)
-        self.install.setToolTip(fixed if os.environ.get(PYTHON) else self.choice.problem())
+        self.install.setToolTip(problem)
+        self.why.say("note", problem)
+        self.why.setVisible(bool(problem))
         self.install.setDefault(found is None)
         self.buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(found is not None)
+
+    def _problem(self) -> str:
+        """Return why nothing can be installed, "" where something can."""
+        if not os.environ.get(PYTHON):
+            return self.choice.problem()
+        told = self.tr(
+            "Nothing can be installed here: the environment variable {name} names the Python that is used, {python}."
+        )
+        return told.format(name=PYTHON, python=os.environ[PYTHON])
 
     def _open_options(self) -> None:
         iface = qgis.utils.iface

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any, Callable
 
 from qgis.core import Qgis, QgsMessageLog
@@ -25,10 +26,6 @@ class Messages:
         """Tell that something was done."""
         self._push(text, Qgis.MessageLevel.Success, SECONDS, buttons)
 
-    def note(self, text: str, *buttons: Button) -> None:
-        """Tell something that the user may want to know."""
-        self._push(text, Qgis.MessageLevel.Info, SECONDS, buttons)
-
     def warn(self, text: str, *buttons: Button) -> None:
         """Tell something that the user should know; it stays."""
         self._push(text, Qgis.MessageLevel.Warning, 0, buttons)
@@ -41,7 +38,7 @@ class Messages:
     def _push(self, text: str, level: Qgis.MessageLevel, seconds: int, buttons: tuple[Button, ...]) -> None:
         bar = self._iface.messageBar()
         short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-        item = bar.createMessage(TITLE, short)
+        item = bar.createMessage(TITLE, html.escape(short, quote=False).replace("\n", "<br>"))  # it reads HTML
         for label, act in buttons:
             button = QPushButton(label, item)
             button.clicked.connect(lambda *_, act=act: act())

@@ -9,8 +9,6 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -21,6 +19,7 @@ from ..engine import engine_python
 from ..models import DEFAULT, ModelInfo, model_info
 from ..settings import recall, remember
 from .background import Background
+from .labels import sentence
 
 ABSENT = "not downloaded"  # the state of a model that the first run fetches
 FEW = 4  # classes that are named one by one
@@ -89,17 +88,14 @@ class ModelBox(QWidget):
         self.combo = QComboBox()
         self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.combo.setMinimumContentsLength(8)
-        self.combo.setToolTip(self.tr("The network that looks for objects"))
+        self.combo.setToolTip(self.tr("The model that finds the objects"))
         self.other = QToolButton()
         self.other.setText("…")
         self.other.setToolTip(self.tr("Other…: take a model from a folder, with its model.yaml and weights"))
         self.other.setAccessibleName(self.tr("Other model…"))
-        self.about = QLabel()
-        self.licence = QLabel()
+        self.about, self.licence = sentence(), sentence()
         for label in (self.about, self.licence):
-            label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         row = QHBoxLayout()
         row.addWidget(self.combo, 1)
         row.addWidget(self.other)
@@ -153,7 +149,7 @@ class ModelBox(QWidget):
         told = [FAMILIES.get(model.family, model.family)]
         told.append(", ".join(model.classes) if len(model.classes) <= FEW else many)
         if model.gsd:
-            told.append(f"{model.gsd[0]:g}–{model.gsd[1]:g}\N{NO-BREAK SPACE}m/px")
+            told.append(f"{model.gsd[0]:g}–\N{WORD JOINER}{model.gsd[1]:g}\N{NO-BREAK SPACE}m/\N{WORD JOINER}px")
         if model.state == ABSENT and model.size:
             told.append(self.tr("{size} MB are downloaded first").format(size=round(model.size / 1e6)))
         return " · ".join(part for part in told if part)
@@ -188,7 +184,7 @@ class ModelBox(QWidget):
         if self._wanted == folder:
             self._chosen()  # what was chosen before
         if not isinstance(model, EngineCancelled):
-            self.refused.emit(self.tr("{folder} is not taken as a model: {why}").format(folder=folder, why=model))
+            self.refused.emit(self.tr("{folder} cannot be used as a model: {why}").format(folder=folder, why=model))
 
 
 def _ask(python: str, folder: str, is_cancelled) -> ModelInfo | Exception:

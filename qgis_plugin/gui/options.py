@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from qgis.gui import QgsFileWidget, QgsOptionsPageWidget, QgsOptionsWidgetFactory
-from qgis.PyQt.QtCore import QCoreApplication, QTimer
+from qgis.PyQt.QtCore import QCoreApplication, Qt, QTimer
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QPushButton, QRadioButton, QVBoxLayout, QWidget
 
@@ -74,10 +74,11 @@ class OptionsPage(QgsOptionsPageWidget):
         self._by_variable = os.environ.get(PYTHON, "")
         self.state = StateLine()
         self.test = QPushButton(self.tr("&Test"))
-        self.test.setToolTip(self.tr("Tell versions and device, and look for objects in a small image"))
+        self.test.setToolTip(self.tr("Show versions and device, and try the engine on a small image"))
         self.private = QRadioButton(self.tr("Private &environment"))
         self.where = QLabel()
         self.where.setWordWrap(True)
+        self.where.setTextFormat(Qt.TextFormat.PlainText)
         self.choice = InstallChoice()
         self.install = QPushButton()
         self.remove = QPushButton()
@@ -168,7 +169,7 @@ class OptionsPage(QgsOptionsPageWidget):
         self.where.setText(self._where(found))
         self.install.setText(self.tr("&Repair or update") if found else self.tr("&Install"))
         self.install.setEnabled(idle and private and not self.choice.problem())
-        self.install.setToolTip(self.choice.problem() or self.tr("Make the environment anew; nothing else is touched"))
+        self.install.setToolTip(self.choice.problem() or self.tr("Make the environment again; nothing else is changed"))
         self.remove.setEnabled(idle and private and found is not None)
         if not self._sure.isActive():
             self.remove.setText(self.tr("Re&move"))

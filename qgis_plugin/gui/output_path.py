@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 
 from qgis.core import QgsProviderRegistry, QgsRasterLayer
 
 ENDING = ".gpkg"
+FRESH = 5.0  # s that an answer holds: it is asked for at every move of the map
+_writable: dict[str, tuple[float, bool]] = {}  # by folder: when it was tried, whether it went
 
 
 def raster_file(layer: QgsRasterLayer) -> str:
@@ -40,6 +43,15 @@ def unused(path: str) -> str:
 
 def is_writable(folder: str) -> bool:
     """Whether a file can be made in a folder; found out by making one, for Windows' flags do not tell."""
+    now = time.monotonic()
+    tried, answer = _writable.get(folder, (-FRESH, False))
+    if now - tried >= FRESH:
+        answer = _can_write(folder)
+        _writable[folder] = now, answer
+    return answer
+
+
+def _can_write(folder: str) -> bool:
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True

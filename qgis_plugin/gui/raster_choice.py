@@ -7,7 +7,9 @@ from typing import Any
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsRasterLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QCoreApplication, pyqtSignal
-from qgis.PyQt.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QPushButton, QVBoxLayout, QWidget
+
+from .labels import sentence
 
 SERVICES = ("wms", "wcs", "arcgismapserver", "vectortile")  # XYZ tiles are "wms" to QGIS
 
@@ -29,9 +31,7 @@ class RasterChoice(QWidget):
         self.combo.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.combo.setMinimumContentsLength(8)
         self.combo.setToolTip(self.tr("The image to look at: a raster layer; follows the layer that is active in QGIS"))
-        self.note = QLabel()
-        self.note.setWordWrap(True)
-        self.note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.note = sentence()
         self.export = QPushButton(self.tr("Export to GeoTI&FF…"))
         self.export.setToolTip(self.tr("Open QGIS's dialog to save the part that you need as an image of your own"))
         self.export.clicked.connect(self._export)

@@ -8,11 +8,13 @@ from typing import Any
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from .census import Census, CensusTaker
 from .classes import ClassTable
 from .filtering import ACCEPTED, REVIEW, Filter, apply_filter, stored_filter
+from .labels import sentence
+from .listening import listen
 from .pace import grouped
 from .results import class_colours, is_result
 from .review_panel import ReviewPanel
@@ -102,7 +104,7 @@ class ResultPanel(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, PERCENT)
         self.slider.setPageStep(5)
-        self.slider.setToolTip(self.tr("Least score of all classes: fewer but surer detections to the right"))
+        self.slider.setToolTip(self.tr("Lowest score shown, for all classes: fewer but surer detections to the right"))
         self.slider.setAccessibleName(self.tr("Least score"))
         self.value = QLabel()
         self.value.setMinimumWidth(self.fontMetrics().horizontalAdvance("0.00–0.00"))
@@ -112,12 +114,8 @@ class ResultPanel(QWidget):
                             (self.tr("Accepted"), ACCEPTED), (self.tr("All but rejected"), "kept")):  # fmt: skip
             self.reviewed.addItem(text, value)
         self.reviewed.setToolTip(self.tr("Which detections are shown, by their review"))
-        self.note = QLabel()
-        self.total = QLabel()
-        for label in (self.note, self.total):
-            label.setWordWrap(True)
-            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self.review = ReviewPanel(self._iface)
+        self.note, self.total = sentence(), sentence()
+        self.review = ReviewPanel(self._iface, self._floor)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -184,14 +182,7 @@ class ResultPanel(QWidget):
         pairs = ((layer.editingStarted, self._show_editing), (layer.editingStopped, self._edits_ended),
                  (layer.afterCommitChanges, self._count), (layer.subsetStringChanged, self._filtered),
                  (layer.rendererChanged, self._show_filter))  # fmt: skip
-        for signal, slot in pairs:
-            if on:
-                signal.connect(slot)
-                continue
-            try:
-                signal.disconnect(slot)
-            except (RuntimeError, TypeError):  # the layer is being removed
-                return
+        listen(pairs, on)
 
     def _take_over(self) -> None:
         """Show the layer as it is filtered now and count it."""
@@ -216,6 +207,10 @@ class ResultPanel(QWidget):
         if self.layer is not None:
             self._census = census
             self._show_filter()
+
+    def _floor(self, highest: float, number: int) -> float:
+        """Return where to begin looking for unreviewed detections, see `Census.floor`."""
+        return self._census.floor(self._filter, highest, number) if self._census is not None else float("-inf")
 
     def _edits_ended(self) -> None:
         if self._overtaken:
@@ -275,7 +270,7 @@ class ResultPanel(QWidget):
         shown, total = (sum(pair[place] for pair in counts.values()) for place in (0, 1))
         text = self.tr("{shown} of {total} detections are shown.")
         if self._census.reviewed:
-            text = self.tr("{shown} of {total} detections are shown, {reviewed} are reviewed.")
+            text = self.tr("{shown} of {total} detections are shown; reviewed: {reviewed}.")
         numbers = {"shown": shown, "total": total, "reviewed": self._census.reviewed}
         self.total.setText(text.format(**{name: grouped(number) for name, number in numbers.items()}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qgis.core import (
+    NULL,
     QgsCategorizedSymbolRenderer,
     QgsLayerTreeGroup,
     QgsMapLayer,
@@ -12,12 +13,14 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
+from ..styling import RUNS
 from .filtering import CLASS, SCORE
 
 SCENE = "geodetect/scene"  # custom properties of a result: the raster layer's id,
 SOURCE = "geodetect/source"  # its source, should it be added anew,
 MODEL = "geodetect/model"  # and what found the objects
 GROUP = "geodetect/group"  # of a group in the layer tree: the scene's source
+AREA = "area"  # of a run: the part of the image that it looked at, nothing where that is all of it
 
 
 def is_result(layer: QgsMapLayer | None) -> bool:
@@ -41,6 +44,26 @@ def add_result(layer: QgsVectorLayer, scene_name: str, scene_source: str, scene_
     if group.isExpanded():  # so it says, but QGIS shows a group folded that was empty when it came
         group.setExpanded(False)
         group.setExpanded(True)
+
+
+def drop_empty_groups() -> None:
+    """Remove the scenes' groups that have lost their last layer."""
+    for group in QgsProject.instance().layerTreeRoot().findGroups(True):
+        if group.customProperty(GROUP) and not group.children():
+            group.parent().removeChildNode(group)
+
+
+def covers_part(layer: QgsVectorLayer) -> bool:
+    """Whether the run that a result comes from looked at a part of its image only, as far as the result tells."""
+    source = layer.source().split("|")[0]
+    if layer.providerType() == "ogr" and source.lower().endswith(".gpkg"):
+        runs = QgsVectorLayer(f"{source}|layername={RUNS}", RUNS, "ogr")
+        if runs.isValid() and runs.fields().indexOf(AREA) >= 0:
+            found = {run["run_id"]: run[AREA] for run in runs.getFeatures()}
+            column = layer.fields().indexOf("run_id")
+            own = layer.uniqueValues(column) & set(found) if column >= 0 else set()
+            return any(found[run] not in (None, NULL, "") for run in own or found)
+    return any(line.startswith(f"{AREA}: ") for line in layer.metadata().history())
 
 
 def scene_of(layer: QgsVectorLayer) -> QgsRasterLayer | None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Callable
 
 from qgis.core import NULL, QgsFeature, QgsFeatureRequest, QgsField, QgsVectorDataProvider, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication, QVariant
 
+from .census import unfiltered
 from .filtering import CLASS, REJECTED, REVIEW, SCORE
 
 CLASS_ID = "class_id"
 WIDTH = 16  # characters of the field
+FEW = 500  # detections that are looked at first for the next one
+EXACT = 1e-8  # more than what is lost of a score when it is written into an expression
+ALL = float("-inf")
+Floor = Callable[[float, int], float]  # see `census.Census.floor`
 
 
 class ReviewError(Exception):
@@ -20,16 +25,15 @@ class ReviewError(Exception):
 
 
 def mark(layer: QgsVectorLayer, ids: Iterable[int], review: str) -> None:
-    """Write a review, "accepted" or "rejected", to features; "" takes it back.
+    """Write a review, "accepted" or "rejected", to features.
 
     Raises:
         ReviewError: the layer cannot be edited.
     """
-    text = {"": _tr("Take review back"), REJECTED: _tr("Reject detections")}.get(review, _tr("Accept detections"))
-    with _edit(layer, text):
+    with _edit(layer, _tr("Reject detections") if review == REJECTED else _tr("Accept detections")):
         column = _review_column(layer)
         for fid in ids:
-            _change(layer, fid, column, review or NULL)
+            _change(layer, fid, column, review)
 
 
 def relabel(layer: QgsVectorLayer, ids: Iterable[int], name: str) -> None:
@@ -39,6 +43,8 @@ def relabel(layer: QgsVectorLayer, ids: Iterable[int], name: str) -> None:
         ReviewError: the layer cannot be edited.
     """
     number = class_number(layer, name)
+    if number is None and layer.subsetString():
+        number = class_number(unfiltered(layer, ""), name)  # perhaps none of the class is shown
     with _edit(layer, _tr("Change class of detections")):
         fields = layer.fields()
         for fid in ids:
@@ -58,44 +64,59 @@ def class_number(layer: QgsVectorLayer, name: str) -> int | None:
     return next((int(feature[CLASS_ID]) for feature in layer.getFeatures(request)), None)
 
 
-def next_open(layer: QgsVectorLayer, after: QgsFeature | None = None) -> QgsFeature | None:
+def next_open(
+    layer: QgsVectorLayer, after: QgsFeature | None = None, floor: Floor = lambda highest, number: ALL
+) -> QgsFeature | None:
     """Return the shown detection without review that comes next by falling score; from the top again after the last.
 
     Args:
         layer: to look in.
         after: the one before; None: begin with the surest.
+        floor: what tells how far down to look for so many detections, which makes it quick in large layers.
     """
     score = after[SCORE] if after is not None else None
     if isinstance(score, (int, float)):
-        behind = f'("{SCORE}" < {score!r} OR ("{SCORE}" = {score!r} AND $id > {after.id()}))'
-        found = _first(layer, behind)
+        place = (-score, after.id())
+        found = _first(layer, score, floor, lambda other: other > place)
         if found is not None:
             return found
-    return _first(layer, f"$id <> {after.id()}" if after is not None else "true")
+    return _first(layer, -ALL, floor, lambda other: after is None or other[1] != after.id())
 
 
-def keep_ids(layer: QgsVectorLayer) -> list[int] | None:
-    """Return the shown features that were not rejected, None where that is all of them."""
-    if layer.fields().indexOf(REVIEW) < 0:
-        return None
-    request = QgsFeatureRequest()
+def _first(
+    layer: QgsVectorLayer, highest: float, floor: Floor, fits: Callable[[tuple[float, int]], bool]
+) -> QgsFeature | None:
+    """Return the first that fits, looking further down until there is one or all have been looked at."""
+    number, lowest = FEW, -ALL
+    while lowest > ALL:
+        lowest = floor(highest, number)
+        places = [place for place in _open(layer, lowest, highest) if fits(place)]
+        if places:
+            return layer.getFeature(min(places)[1])
+        highest, number = lowest, 4 * number
+    return None
+
+
+def _open(layer: QgsVectorLayer, lowest: float, highest: float) -> Iterator[tuple[float, int]]:
+    """Yield (-score, id) of the shown detections without review between two scores.
+
+    The conditions are such that a file's own driver tests them.
+    """
+    conditions = [f'"{SCORE}" IS NOT NULL']
+    if lowest > ALL:
+        conditions.append(f'"{SCORE}" >= {lowest - EXACT:.9f}')
+    if highest < -ALL:
+        conditions.append(f'"{SCORE}" <= {highest + EXACT:.9f}')
+    fields = layer.fields()
+    score_at, review_at = fields.indexOf(SCORE), fields.indexOf(REVIEW)
+    if layer.dataProvider().fields().indexOf(REVIEW) >= 0:  # it may be too new for the file
+        conditions.append(f'("{REVIEW}" IS NULL OR "{REVIEW}" = \'\')')
+    request = QgsFeatureRequest().setFilterExpression(" AND ".join(conditions))
     request.setFlags(QgsFeatureRequest.Flag.NoGeometry)
-    request.setSubsetOfAttributes([layer.fields().indexOf(REVIEW)])
-    kept, total = [], 0
+    request.setSubsetOfAttributes([column for column in (score_at, review_at) if column >= 0])
     for feature in layer.getFeatures(request):
-        total += 1
-        if feature[REVIEW] != REJECTED:
-            kept.append(feature.id())
-    return None if len(kept) == total else kept
-
-
-def _first(layer: QgsVectorLayer, condition: str) -> QgsFeature | None:
-    unreviewed = f'("{REVIEW}" IS NULL OR "{REVIEW}" = \'\') AND ' if layer.fields().indexOf(REVIEW) >= 0 else ""
-    request = QgsFeatureRequest().setFilterExpression(f'{unreviewed}"{SCORE}" IS NOT NULL AND {condition}')
-    clause = QgsFeatureRequest.OrderByClause
-    request.setOrderBy(QgsFeatureRequest.OrderBy([clause(f'"{SCORE}"', False), clause("$id", True)]))
-    request.setLimit(1)
-    return next(iter(layer.getFeatures(request)), None)
+        if review_at < 0 or feature[review_at] in (None, NULL, ""):
+            yield -feature[score_at], feature.id()
 
 
 @contextmanager

@@ -13,16 +13,16 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QGridLayout,
     QGroupBox,
-    QLabel,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
 )
 
 from ..settings import recall, remember
 from .filtering import ACCEPTED, CLASS, REJECTED, REVIEW, SCORE
+from .labels import sentence
+from .listening import listen
 from .pace import grouped
-from .review import ReviewError, mark, next_open, relabel
+from .review import Floor, ReviewError, mark, next_open, relabel
 
 SURROUNDINGS = 8  # the map shows a detection with so many times its size around it
 SEEN_THROUGH = 70  # of 255: how solid the colour of a selected detection is, for the object below must be seen
@@ -34,17 +34,16 @@ class ReviewPanel(QGroupBox):
 
     Attributes:
         refused: an edit could not be made; why.
-        edited: an edit was made.
         export: the layer shall become training data.
     """
 
     refused = pyqtSignal(str)
-    edited = pyqtSignal()
     export = pyqtSignal()
 
-    def __init__(self, iface: Any) -> None:
+    def __init__(self, iface: Any, floor: Floor) -> None:
         super().__init__()
         self._iface = iface
+        self._floor = floor
         self._layer: QgsVectorLayer | None = None
         self._colour: QColor | None = None  # of what is selected, before we made it pale
         self.setTitle(self.tr("Review"))
@@ -66,6 +65,8 @@ class ReviewPanel(QGroupBox):
 
     def set_classes(self, names: list[str]) -> None:
         """Offer these classes; others can be typed."""
+        if names == [self.classes.itemText(row) for row in range(self.classes.count())]:
+            return  # somebody may be typing
         typed = self.classes.currentText()
         self.classes.clear()
         self.classes.addItems(names)
@@ -77,7 +78,7 @@ class ReviewPanel(QGroupBox):
         if layer is None:
             return
         selected = layer.selectedFeatures() if layer.selectedFeatureCount() == 1 else []
-        found = next_open(layer, selected[0] if selected else None)
+        found = next_open(layer, selected[0] if selected else None, self._floor)
         if found is None:
             layer.removeSelection()
             self.state.setText(self.tr("Every detection that is shown is reviewed."))
@@ -90,9 +91,7 @@ class ReviewPanel(QGroupBox):
     # -- widgets ----------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.state = QLabel()
-        self.state.setWordWrap(True)
-        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.state = sentence()
         self.accept = self._button(
             self.tr("Accept"), "A", self.tr("The selected detections are right"), lambda: self._mark(ACCEPTED)
         )
@@ -100,14 +99,14 @@ class ReviewPanel(QGroupBox):
             self.tr("Reject"), "R", self.tr("The selected detections are wrong"), lambda: self._mark(REJECTED)
         )
         self.next = self._button(
-            self.tr("Next"), "N", self.tr("Go to the next detection without review, surest first"), self.go_on
+            self.tr("Next"), "N", self.tr("Go to the next detection without review, highest score first"), self.go_on
         )
         self.classes = QComboBox()
         self.classes.setEditable(True)
         self.classes.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.classes.setMinimumContentsLength(8)
-        self.classes.setToolTip(self.tr("The class that the selected detections really are"))
+        self.classes.setToolTip(self.tr("The right class of the selected detections"))
         self.classes.setAccessibleName(self.tr("Class"))
         self.relabel = QPushButton(self.tr("Set class"))
         self.relabel.setToolTip(self.tr("Give the selected detections this class"))
@@ -152,14 +151,7 @@ class ReviewPanel(QGroupBox):
         layer = self._layer
         pairs = ((layer.selectionChanged, self._show), (layer.editingStarted, self._show),
                  (layer.editingStopped, self._show), (layer.layerModified, self._show))  # fmt: skip
-        for signal, slot in pairs:
-            if on:
-                signal.connect(slot)
-                continue
-            try:
-                signal.disconnect(slot)
-            except (RuntimeError, TypeError):  # the layer is being removed
-                return
+        listen(pairs, on)
 
     def _show(self, *_: object) -> None:
         layer = self._layer
@@ -175,7 +167,7 @@ class ReviewPanel(QGroupBox):
         elif selected:
             text = self.tr("{number} detections are selected.").format(number=grouped(selected))
         else:
-            text = self.tr("Select detections on the map, or take the next.")
+            text = self.tr("Select detections on the map, or click Next.")
         self.state.setText(text)
 
     # -- what happens -----------------------------------------------------------------------------------------------
@@ -205,7 +197,6 @@ class ReviewPanel(QGroupBox):
         except ReviewError as error:
             self.refused.emit(str(error))
             return
-        self.edited.emit()
         layer.triggerRepaint()
         if onward and self.onward.isChecked():
             self.go_on()

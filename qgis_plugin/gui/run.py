@@ -18,6 +18,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication, QEventLoop, QObject, pyqtSignal
 
+from ..processing.sinks import discard
+
 ALGORITHM = "geodetect:detect"
 STEP = 0.02  # s between looks at a task that is waited for
 
@@ -139,6 +141,7 @@ class DetectRun(QObject):
         self._task = None
         self._unfinished.discard(self)
         if self._feedback.isCanceled():
+            discard(str(results.get("OUTPUT") or ""))  # cancelled when all was written but not styled
             self.ended.emit(Outcome("cancelled", log=self._feedback.textLog()))
         elif not successful:
             self.ended.emit(self._failure())

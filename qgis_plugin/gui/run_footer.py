@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from qgis.PyQt.QtCore import QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from .labels import sentence
 from .pace import Pace, percent, progress_text, span
 from .run import DetectRun, Outcome
 from .run_panel import Request, RunPanel
@@ -87,9 +88,7 @@ class RunFooter(QWidget):
     def _build(self) -> None:
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)  # macOS draws none; the line below tells more
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.status = sentence()
         self.detect = QPushButton(self.tr("Detec&t"))
         self.detect.setDefault(True)
         self.detect.clicked.connect(self.start)

@@ -12,10 +12,6 @@
       <translation>全部核心</translation>
     </message>
     <message>
-      <source>Arithmetic of the network: int8 is quicker, float32 exact</source>
-      <translation>网络的运算类型：int8 更快，float32 更精确</translation>
-    </message>
-    <message>
       <source>Automatic</source>
       <translation>自动</translation>
     </message>
@@ -36,6 +32,10 @@
       <translation>无法在 {folder} 中写入文件，请另选输出文件。</translation>
     </message>
     <message>
+      <source>Number format of the model: int8 is fastest, float32 most exact</source>
+      <translation>模型的数值格式：int8 最快，float32 最精确</translation>
+    </message>
+    <message>
       <source>Output file</source>
       <translation>输出文件</translation>
     </message>
@@ -48,12 +48,12 @@
       <translation>运算精度</translation>
     </message>
     <message>
-      <source>Processor threads; fewer leave more for other work</source>
-      <translation>处理器线程数；减少线程可为其他工作留出资源</translation>
+      <source>Processor threads to use; fewer leave the computer free for other work</source>
+      <translation>使用的处理器线程数；线程少一些，计算机便可做其他工作</translation>
     </message>
     <message>
-      <source>Share of a tile that its neighbour has too: at least as long as an object</source>
-      <translation>切片与相邻切片重叠的比例：重叠部分至少应容纳一个目标的长度</translation>
+      <source>Share of a tile that is in the next one too; longer than the longest object</source>
+      <translation>相邻瓦片重叠的比例；应大于最长的目标</translation>
     </message>
     <message>
       <source>Side of the tiles that the image is cut into</source>
@@ -64,6 +64,14 @@
       <translation>模型默认</translation>
     </message>
     <message>
+      <source>The processor that runs the model</source>
+      <translation>运行模型的处理器</translation>
+    </message>
+    <message>
+      <source>The program that runs the model</source>
+      <translation>运行模型的程序</translation>
+    </message>
+    <message>
       <source>Threads</source>
       <translation>线程数</translation>
     </message>
@@ -72,20 +80,12 @@
       <translation>切片大小</translation>
     </message>
     <message>
-      <source>What runs the network</source>
-      <translation>运行网络的推理引擎</translation>
+      <source>Where the result is written. No file is ever replaced: a new one gets a number</source>
+      <translation>结果写入的位置。不会覆盖任何文件：新文件会加上编号</translation>
     </message>
     <message>
-      <source>Where the network runs</source>
-      <translation>运行网络的设备</translation>
-    </message>
-    <message>
-      <source>Where the result is written; a file that exists is kept, the new one numbered</source>
-      <translation>结果的写入位置；已有文件会保留，新文件自动编号</translation>
-    </message>
-    <message>
-      <source>Writes a temporary layer, for nothing can be written beside this image.</source>
-      <translation>此影像所在位置无法写入，结果将写入临时图层。</translation>
+      <source>Writes a temporary layer: no file can be made beside this image.</source>
+      <translation>将写入临时图层：无法在此影像旁创建文件。</translation>
     </message>
     <message>
       <source>Writes {name} beside the image.</source>
@@ -150,16 +150,16 @@
       <translation>绘制的矩形</translation>
     </message>
     <message>
+      <source>Remove the rectangle</source>
+      <translation>移除矩形</translation>
+    </message>
+    <message>
       <source>Select features of “{layer}” first.</source>
       <translation>请先选择“{layer}”的要素。</translation>
     </message>
     <message>
       <source>Selected features</source>
       <translation>选中的要素</translation>
-    </message>
-    <message>
-      <source>Take the rectangle off the map</source>
-      <translation>从地图上移除矩形</translation>
     </message>
     <message>
       <source>The drawn rectangle lies outside the image.</source>
@@ -246,10 +246,6 @@
     <message>
       <source>A raster layer from a file, such as a GeoTIFF, VRT or JPEG 2000, with a red, green and blue band.</source>
       <translation>来自文件的栅格图层，例如 GeoTIFF、VRT 或 JPEG 2000，含红、绿、蓝波段。</translation>
-    </message>
-    <message>
-      <source>Arithmetic</source>
-      <translation>运算精度</translation>
     </message>
     <message>
       <source>Below 1 a share of the tile, else pixels; should be no less than the longest object. Not set: the model's own.</source>
@@ -352,6 +348,10 @@
       <translation>检测区域多边形</translation>
     </message>
     <message>
+      <source>Precision</source>
+      <translation>精确率</translation>
+    </message>
+    <message>
       <source>Processor threads</source>
       <translation>处理器线程数</translation>
     </message>
@@ -374,6 +374,10 @@
     <message>
       <source>Tile size (pixels)</source>
       <translation>切片大小（像素）</translation>
+    </message>
+    <message>
+      <source>Unexpected {kind}: {reason}</source>
+      <translation>意外错误 {kind}：{reason}</translation>
     </message>
     <message>
       <source>What runs the network; &lt;i&gt;auto&lt;/i&gt;: the fastest here.</source>
@@ -417,6 +421,10 @@
   <context>
     <name>Engine</name>
     <message>
+      <source>Correct or remove the environment variable {name}, then start QGIS again.</source>
+      <translation>请改正或删除环境变量 {name}，然后重新启动 QGIS。</translation>
+    </message>
+    <message>
       <source>Install it in the settings.</source>
       <translation>请在设置中安装。</translation>
     </message>
@@ -438,6 +446,10 @@
     <message>
       <source>Cancelled.</source>
       <translation>已取消。</translation>
+    </message>
+    <message>
+      <source>Unexpected {kind}: {reason}</source>
+      <translation>意外错误 {kind}：{reason}</translation>
     </message>
   </context>
   <context>
@@ -560,6 +572,10 @@
       <translation>两者重叠面积与合并面积之比，通常取 0.5。</translation>
     </message>
     <message>
+      <source>Average precision at IoU 0.5 (AP50)</source>
+      <translation>IoU 0.5 时的平均精度 (AP50)</translation>
+    </message>
+    <message>
       <source>Cancelled.</source>
       <translation>已取消。</translation>
     </message>
@@ -572,16 +588,32 @@
       <translation>检测结果</translation>
     </message>
     <message>
+      <source>Duplicates</source>
+      <translation>重复</translation>
+    </message>
+    <message>
       <source>Evaluation</source>
       <translation>精度评价</translation>
+    </message>
+    <message>
+      <source>F1</source>
+      <translation>F1</translation>
     </message>
     <message>
       <source>F1 {f1}, precision {precision}, recall {recall}: {hits} hits, {misses} misses, {false} false alarms.</source>
       <translation>F1 {f1}，精确率 {precision}，召回率 {recall}：命中 {hits}，漏检 {misses}，虚警 {false}。</translation>
     </message>
     <message>
+      <source>False alarms</source>
+      <translation>虚警</translation>
+    </message>
+    <message>
       <source>Field of the true class</source>
       <translation>真实类别字段</translation>
+    </message>
+    <message>
+      <source>Hits</source>
+      <translation>命中</translation>
     </message>
     <message>
       <source>Hits and errors</source>
@@ -600,6 +632,10 @@
       <translation>忽略低于此得分的检测结果。不设置：全部计入。</translation>
     </message>
     <message>
+      <source>Misses</source>
+      <translation>漏检</translation>
+    </message>
+    <message>
       <source>Not set: &lt;i&gt;class&lt;/i&gt;, &lt;i&gt;label&lt;/i&gt;, &lt;i&gt;type&lt;/i&gt; or the like.</source>
       <translation>不设置：自动采用 &lt;i&gt;class&lt;/i&gt;、&lt;i&gt;label&lt;/i&gt;、&lt;i&gt;type&lt;/i&gt; 等字段。</translation>
     </message>
@@ -610,6 +646,14 @@
     <message>
       <source>Polygons with fields &lt;i&gt;class&lt;/i&gt; and &lt;i&gt;score&lt;/i&gt;, as “Detect objects” makes them.</source>
       <translation>带有 &lt;i&gt;class&lt;/i&gt; 和 &lt;i&gt;score&lt;/i&gt; 字段的多边形，即“目标检测”生成的结果。</translation>
+    </message>
+    <message>
+      <source>Precision</source>
+      <translation>精确率</translation>
+    </message>
+    <message>
+      <source>Recall</source>
+      <translation>召回率</translation>
     </message>
     <message>
       <source>Report</source>
@@ -624,6 +668,10 @@
       <translation>真实目标</translation>
     </message>
     <message>
+      <source>Unexpected {kind}: {reason}</source>
+      <translation>意外错误 {kind}：{reason}</translation>
+    </message>
+    <message>
       <source>accuracy,precision,recall,F1,average precision,AP,ground truth,validation,errors</source>
       <translation>精度,精确率,召回率,平均精度,真值,验证,误差,评价,precision,recall,F1,AP,ground truth</translation>
     </message>
@@ -635,8 +683,16 @@
       <translation>检测</translation>
     </message>
     <message>
+      <source>Help</source>
+      <translation>帮助</translation>
+    </message>
+    <message>
       <source>Nothing was found in “{scene}”.</source>
       <translation>在“{scene}”中未检测到目标。</translation>
+    </message>
+    <message>
+      <source>Open the help in the browser</source>
+      <translation>在浏览器中打开帮助</translation>
     </message>
     <message>
       <source>Results</source>
@@ -663,8 +719,12 @@
       <translation>在“{scene}”中检测到 {total} 个目标，但该影像已不在本工程中。</translation>
     </message>
     <message>
-      <source>{total} objects found in “{scene}”, {shown} are shown at the model's scores.</source>
-      <translation>在“{scene}”中检测到 {total} 个目标，按模型默认得分显示 {shown} 个。</translation>
+      <source>{total} objects found in “{scene}”, {shown} are shown at the chosen scores.</source>
+      <translation>在“{scene}”中找到 {total} 个目标，按所选分数显示 {shown} 个。</translation>
+    </message>
+    <message>
+      <source>“{layer}” was found in a part of its image only. Objects elsewhere have no label, and a model learns from that to overlook them: clip the image to this part first, or label the rest too.</source>
+      <translation>“{layer}”只检测了影像的一部分。其余部分的目标没有标注，模型会因此学会忽略它们：请先将影像裁剪到该部分，或也标注其余部分。</translation>
     </message>
   </context>
   <context>
@@ -688,16 +748,12 @@
   <context>
     <name>InstallChoice</name>
     <message>
-      <source>&amp;Networks run on</source>
-      <translation>网络运行引擎(&amp;N)</translation>
-    </message>
-    <message>
       <source>&amp;Packages from</source>
       <translation>软件包来源(&amp;P)</translation>
     </message>
     <message>
-      <source>A folder of wheel files, without a network</source>
-      <translation>存放 wheel 文件的文件夹，无需网络</translation>
+      <source>A folder of wheel files, offline</source>
+      <translation>wheel 文件夹（离线）</translation>
     </message>
     <message>
       <source>A wheel file of geodetect, the rest over the internet</source>
@@ -712,6 +768,10 @@
       <translation>请选择 geodetect 的 wheel 文件。</translation>
     </message>
     <message>
+      <source>Compo&amp;nents</source>
+      <translation>组件(&amp;N)</translation>
+    </message>
+    <message>
       <source>OpenVINO and MindSpore, which also trains models</source>
       <translation>OpenVINO 和 MindSpore（后者还可训练模型）</translation>
     </message>
@@ -720,20 +780,20 @@
       <translation>OpenVINO 和 ONNX Runtime</translation>
     </message>
     <message>
-      <source>OpenVINO: quick on every processor</source>
-      <translation>OpenVINO：在各种处理器上都很快</translation>
+      <source>OpenVINO: fast on every processor</source>
+      <translation>OpenVINO：在各种处理器上都快</translation>
     </message>
     <message>
-      <source>The index is the one that pip is set to, else PyPI. QGIS's proxy is used. For computers without a network fill a folder elsewhere: pip download --only-binary=:all: geodetect</source>
-      <translation>软件包索引采用 pip 的设置，否则为 PyPI；使用 QGIS 的代理。对于没有网络的计算机，请在别处准备文件夹：pip download --only-binary=:all: geodetect</translation>
+      <source>The index is the one that pip is set to, else PyPI. QGIS's proxy is used. For a computer without internet, fill a folder on another one: pip download --only-binary=:all: geodetect</source>
+      <translation>索引为 pip 所设置的索引，否则为 PyPI。使用 QGIS 的代理。若计算机没有网络，请在另一台计算机上填充文件夹：pip download --only-binary=:all: geodetect</translation>
     </message>
     <message>
       <source>The package index, over the internet</source>
       <translation>软件包索引（通过互联网）</translation>
     </message>
     <message>
-      <source>What runs the networks. More can be added later by installing anew.</source>
-      <translation>运行网络的推理引擎。以后重新安装即可添加更多。</translation>
+      <source>The programs that run the models. You can add more later by installing again.</source>
+      <translation>运行模型的程序。以后可再次安装以添加更多。</translation>
     </message>
     <message>
       <source>Wheel files</source>
@@ -767,16 +827,16 @@
       <translation>许可证</translation>
     </message>
     <message>
+      <source>Nothing can be installed here: the environment variable {name} names the Python that is used, {python}.</source>
+      <translation>此处无法安装：环境变量 {name} 指定了所用的 Python：{python}。</translation>
+    </message>
+    <message>
       <source>Options</source>
       <translation>选项</translation>
     </message>
     <message>
       <source>Size</source>
       <translation>大小</translation>
-    </message>
-    <message>
-      <source>The environment variable {name} says which engine is used.</source>
-      <translation>所用引擎由环境变量 {name} 指定。</translation>
     </message>
     <message>
       <source>What</source>
@@ -995,10 +1055,6 @@
   <context>
     <name>LayerResult</name>
     <message>
-      <source>Only {written} of {count} objects could be written; make room on the disk.</source>
-      <translation>{count} 个目标中只写入了 {written} 个，请腾出磁盘空间。</translation>
-    </message>
-    <message>
       <source>Style and licence are not stored in the database.</source>
       <translation>样式和许可证不会存入数据库。</translation>
     </message>
@@ -1064,11 +1120,11 @@
       <translation>其他…：从文件夹选用模型，其中须有 model.yaml 和权重</translation>
     </message>
     <message>
-      <source>The network that looks for objects</source>
-      <translation>用于检测目标的网络</translation>
+      <source>The model that finds the objects</source>
+      <translation>用于检测目标的模型</translation>
     </message>
     <message>
-      <source>{folder} is not taken as a model: {why}</source>
+      <source>{folder} cannot be used as a model: {why}</source>
       <translation>{folder} 不能用作模型：{why}</translation>
     </message>
     <message>
@@ -1142,8 +1198,8 @@
       <translation>正在检查 {python}…</translation>
     </message>
     <message>
-      <source>Make the environment anew; nothing else is touched</source>
-      <translation>重新创建环境；不改动其他内容</translation>
+      <source>Make the environment again; nothing else is changed</source>
+      <translation>重新创建环境；不改变其他内容</translation>
     </message>
     <message>
       <source>Private &amp;environment</source>
@@ -1166,8 +1222,8 @@
       <translation>由环境变量 {name} 设定。</translation>
     </message>
     <message>
-      <source>Tell versions and device, and look for objects in a small image</source>
-      <translation>显示版本和设备，并在小影像中检测目标</translation>
+      <source>Show versions and device, and try the engine on a small image</source>
+      <translation>显示版本和设备，并在小影像上试用引擎</translation>
     </message>
     <message>
       <source>There is no engine yet.</source>
@@ -1357,8 +1413,8 @@
       <translation>最低得分</translation>
     </message>
     <message>
-      <source>Least score of all classes: fewer but surer detections to the right</source>
-      <translation>所有类别的最低得分：越向右，结果越少但越可靠</translation>
+      <source>Lowest score shown, for all classes: fewer but surer detections to the right</source>
+      <translation>所有类别显示的最低分数：越向右，检测越少但越可靠</translation>
     </message>
     <message>
       <source>Not reviewed</source>
@@ -1389,12 +1445,12 @@
       <translation>按审核状态选择显示哪些检测结果</translation>
     </message>
     <message>
-      <source>{shown} of {total} detections are shown, {reviewed} are reviewed.</source>
-      <translation>共 {total} 个检测结果，显示 {shown} 个，已审核 {reviewed} 个。</translation>
-    </message>
-    <message>
       <source>{shown} of {total} detections are shown.</source>
       <translation>共 {total} 个检测结果，显示 {shown} 个。</translation>
+    </message>
+    <message>
+      <source>{shown} of {total} detections are shown; reviewed: {reviewed}.</source>
+      <translation>显示 {total} 个检测中的 {shown} 个；已审核：{reviewed}。</translation>
     </message>
     <message>
       <source>“{layer}” cannot be filtered.</source>
@@ -1429,10 +1485,6 @@
     <message>
       <source>Reject detections</source>
       <translation>剔除检测结果</translation>
-    </message>
-    <message>
-      <source>Take review back</source>
-      <translation>撤回审核</translation>
     </message>
     <message>
       <source>“{layer}” cannot be edited: it is read-only, or another program is writing to it.</source>
@@ -1478,8 +1530,8 @@
       <translation>审核后自动转到下一个</translation>
     </message>
     <message>
-      <source>Go to the next detection without review, surest first</source>
-      <translation>转到下一个未审核的检测结果，得分高者优先</translation>
+      <source>Go to the next detection without review, highest score first</source>
+      <translation>转到下一个未审核的检测，分数高者优先</translation>
     </message>
     <message>
       <source>Next</source>
@@ -1498,20 +1550,20 @@
       <translation>保存编辑</translation>
     </message>
     <message>
-      <source>Select detections on the map, or take the next.</source>
-      <translation>请在地图上选择检测结果，或转到下一个。</translation>
+      <source>Select detections on the map, or click Next.</source>
+      <translation>在地图上选择检测，或点击“下一个”。</translation>
     </message>
     <message>
       <source>Set class</source>
       <translation>设置类别</translation>
     </message>
     <message>
-      <source>The class that the selected detections really are</source>
-      <translation>选中的检测结果的真实类别</translation>
-    </message>
-    <message>
       <source>The edits could not be saved.</source>
       <translation>无法保存编辑。</translation>
+    </message>
+    <message>
+      <source>The right class of the selected detections</source>
+      <translation>所选检测的正确类别</translation>
     </message>
     <message>
       <source>The selected detections are right</source>
@@ -1605,14 +1657,25 @@
     </message>
   </context>
   <context>
+    <name>Sinks</name>
+    <message>
+      <source>Only {written} of {count} objects could be written; make room on the disk.</source>
+      <translation>{count} 个目标中只写入了 {written} 个，请腾出磁盘空间。</translation>
+    </message>
+    <message>
+      <source>The disk is full: make room in {folder}, or choose another.</source>
+      <translation>磁盘已满：请在 {folder} 中腾出空间，或选择其他位置。</translation>
+    </message>
+  </context>
+  <context>
     <name>TrainingDataAlgorithm</name>
     <message>
       <source>&lt;i&gt;drop&lt;/i&gt; counts them once.</source>
       <translation>&lt;i&gt;drop&lt;/i&gt;：重复标注只计一次。</translation>
     </message>
     <message>
-      <source>&lt;p&gt;Cuts images into tiles and writes the objects of a layer as COCO annotations beside them: a folder that &lt;i&gt;geodetect train&lt;/i&gt; and most other programs take. A report and a contact sheet lie in it too.&lt;/p&gt;&lt;p&gt;Detections that you have corrected are good labels. Selected features, filters and unsaved edits count as they are. Objects with a field &lt;i&gt;difficult&lt;/i&gt; that is 1 are neither object nor background. Label every object in the images: one without a label is taught as background.&lt;/p&gt;</source>
-      <translation>&lt;p&gt;将影像切片，并把图层中的目标写为 COCO 标注，存于同一文件夹，可供 &lt;i&gt;geodetect train&lt;/i&gt; 及大多数其他程序使用，其中还包含报告和缩略图总览。&lt;/p&gt;&lt;p&gt;经您修正的检测结果就是很好的标注。选中要素、过滤条件和未保存的编辑均按现状计入。字段 &lt;i&gt;difficult&lt;/i&gt; 为 1 的目标既不算目标也不算背景。请标注影像中的每个目标：未标注的目标会被当作背景学习。&lt;/p&gt;</translation>
+      <source>&lt;p&gt;Cuts images into tiles and writes the objects of a layer as COCO annotations beside them: a folder that &lt;i&gt;geodetect train&lt;/i&gt; and most other programs take. A report and a contact sheet lie in it too.&lt;/p&gt;&lt;p&gt;Detections that you have corrected are good labels; those that you rejected are left out. Selected features, filters and unsaved edits count as they are. Objects with a field &lt;i&gt;difficult&lt;/i&gt; that is 1 are neither object nor background. Label every object in the images: one without a label is taught as background.&lt;/p&gt;</source>
+      <translation>&lt;p&gt;将影像切成瓦片，并把图层中的目标写成 COCO 标注：&lt;i&gt;geodetect train&lt;/i&gt; 和大多数其他程序都能使用该文件夹。其中还有报告和缩略图总览。&lt;/p&gt;&lt;p&gt;经您修正的检测是很好的标注；被您拒绝的检测不会写入。所选要素、筛选和未保存的编辑均按现状计入。字段 &lt;i&gt;difficult&lt;/i&gt; 为 1 的目标既不算目标也不算背景。请标注影像中的每个目标：没有标注的目标会被当作背景来学习。&lt;/p&gt;</translation>
     </message>
     <message>
       <source>A new folder. A run that was stopped goes on when it is given again.</source>
@@ -1635,8 +1698,8 @@
       <translation>类别字段</translation>
     </message>
     <message>
-      <source>How many of the tiles without object are kept: they teach what is none.</source>
-      <translation>保留多少不含目标的切片：用于让模型学习什么不是目标。</translation>
+      <source>How many of the tiles without an object are kept: they teach the model what to leave alone.</source>
+      <translation>保留多少没有目标的瓦片：它们教模型哪些东西不必检测。</translation>
     </message>
     <message>
       <source>Images</source>
@@ -1649,6 +1712,10 @@
     <message>
       <source>Make training data</source>
       <translation>制作训练数据</translation>
+    </message>
+    <message>
+      <source>No label is left: “{name}” has none, or all were rejected, filtered out or not selected.</source>
+      <translation>没有剩余的标注：“{name}”没有标注，或所有标注都被拒绝、被筛除或未选中。</translation>
     </message>
     <message>
       <source>Not set: &lt;i&gt;class&lt;/i&gt;, &lt;i&gt;label&lt;/i&gt;, &lt;i&gt;type&lt;/i&gt; or the like.</source>
@@ -1665,10 +1732,6 @@
     <message>
       <source>Objects labelled twice</source>
       <translation>重复标注的目标</translation>
-    </message>
-    <message>
-      <source>Of the images; of a single image a part of it.</source>
-      <translation>按影像划分；只有一幅影像时，取其一部分。</translation>
     </message>
     <message>
       <source>Overlap of tiles</source>
@@ -1691,6 +1754,10 @@
       <translation>空切片比例</translation>
     </message>
     <message>
+      <source>Share of the images that are kept to measure the model with; of a single image, a part of it.</source>
+      <translation>留作评估模型的影像比例；只有一幅影像时为其一部分。</translation>
+    </message>
+    <message>
       <source>Share of the side; the longest object should fit into it.</source>
       <translation>占边长的比例；应能容纳最长的目标。</translation>
     </message>
@@ -1703,8 +1770,8 @@
       <translation>以各点为中心的方框边长；标注为点时必填。</translation>
     </message>
     <message>
-      <source>Size of the objects of points (metres)</source>
-      <translation>点目标的大小（米）</translation>
+      <source>Size of objects marked by points (metres)</source>
+      <translation>用点标记的目标的大小（米）</translation>
     </message>
     <message>
       <source>The labels are points: give the size of their objects in metres.</source>
@@ -1727,8 +1794,12 @@
       <translation>训练数据</translation>
     </message>
     <message>
-      <source>Where the folder holds such.</source>
-      <translation>当文件夹中已有此类数据时。</translation>
+      <source>Unexpected {kind}: {reason}</source>
+      <translation>意外错误 {kind}：{reason}</translation>
+    </message>
+    <message>
+      <source>Where the folder holds some already.</source>
+      <translation>当文件夹中已有数据时。</translation>
     </message>
     <message>
       <source>labels,annotations,COCO,tiles,chips,training,data set,machine learning</source>

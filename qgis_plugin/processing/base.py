@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -133,8 +134,15 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 return {}
             except EngineError as error:
                 glue = " " if str(error).endswith(".") else "; "
-                told = glue.join(filter(None, (str(error), error.hint)))
-                raise QgsProcessingException(self.in_plain_words(told)) from error
+                told = self.in_plain_words(glue.join(filter(None, (str(error), error.hint))))
+            except QgsProcessingException as error:
+                told = str(error)
+            except Exception as error:
+                feedback.pushDebugInfo(traceback.format_exc())
+                told = self.tr("Unexpected {kind}: {reason}").format(kind=type(error).__name__, reason=error)
+        # Raised here, not above: QGIS never lets go of what it is given, nor of the layers, sinks and files that the
+        # frames of its traceback hold. They were closed when Python ended, by a GDAL that was gone: QGIS crashed.
+        raise QgsProcessingException(told)
 
     def run_engine(self, words: Sequence[str], feedback: QgsProcessingFeedback) -> Answer:
         """Run one command of the engine and return its answer; its progress, notes and log go to the feedback.

@@ -28,7 +28,8 @@ from .area import Ground, area_of, area_words, bounds, read_polygons
 from .base import EngineAlgorithm
 from .rasters import raster_source, warn_of_crs
 from .results import LayerResult
-from .vectors import check_output, found_fields, open_found, pour, result_crs
+from .sinks import write_result
+from .vectors import check_output, open_found, result_crs
 
 INPUT, MODEL, CLASSES, SCORE, SCORES = "INPUT", "MODEL", "CLASSES", "SCORE", "SCORES"
 EXTENT, AOI, TILE_SIZE, OVERLAP = "EXTENT", "AOI", "TILE_SIZE", "OVERLAP"
@@ -154,7 +155,7 @@ class DetectAlgorithm(EngineAlgorithm):
             (DEVICE, self.tr("Device"), DEVICES, self.tr("Where it runs; <i>auto</i>: the fastest that is there.")),
             (
                 PRECISION,
-                self.tr("Arithmetic"),
+                self.tr("Precision"),
                 PRECISIONS,
                 self.tr("<i>int8</i> and <i>bfloat16</i> are faster on some processors, and a little less exact."),
             ),
@@ -191,7 +192,6 @@ class DetectAlgorithm(EngineAlgorithm):
         area, told = self._area(parameters, context, folder)
         answer = self.run_engine([*words, *area, "--", self._source], feedback)
         found = open_found(path, LAYER)
-        fields = found_fields(found)
         crs = result_crs(self._ground.crs, self._file_crs, str(answer.result.get("georeference")))
         if self._ground.crs.isValid() and not crs.isValid():
             feedback.pushWarning(
@@ -200,17 +200,11 @@ class DetectAlgorithm(EngineAlgorithm):
                 )
             )
         dressing = Dressing.of(path, LAYER, crs.isValid()).with_area(told)
-        sink, destination = self.parameterAsSink(parameters, OUTPUT, context, fields, found.wkbType(), crs)
-        if sink is None:
-            raise QgsProcessingException(self.invalidSinkError(parameters, OUTPUT))
-        if not pour(found, sink, fields, feedback):
-            raise QgsProcessingException(self.writeFeatureError(sink, parameters, OUTPUT))
-        del sink  # closes the file
-        count = int(answer.result["count"])
-        self._result = LayerResult(destination, dressing, count)
+        destination = write_result(self, OUTPUT, parameters, context, feedback, found, crs)
+        self._result = LayerResult(destination, dressing)
         self._result.announce(context)
         self._tell(answer.result, feedback)
-        return {OUTPUT: destination, COUNT: count}
+        return {OUTPUT: destination, COUNT: int(answer.result["count"])}
 
     def postProcessAlgorithm(  # noqa: N802
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -224,7 +218,7 @@ class DetectAlgorithm(EngineAlgorithm):
         """Return the engine's options but that of the area."""
         score = self.number(parameters, SCORE, context)
         chosen = {
-            "model": self.parameterAsString(parameters, MODEL, context).strip() or DEFAULT,
+            "model": _placed(self.parameterAsString(parameters, MODEL, context).strip() or DEFAULT),
             "classes": self.parameterAsString(parameters, CLASSES, context).strip(" ,"),
             "score": self.parameterAsString(parameters, SCORES, context).strip(" ,") or score,
             "tile": self.whole_number(parameters, TILE_SIZE, context),
@@ -269,3 +263,8 @@ class DetectAlgorithm(EngineAlgorithm):
         )
         if result.get("licence"):
             feedback.pushInfo(self.tr("Licence of the model: {licence}.").format(licence=result["licence"]))
+
+
+def _placed(model: str) -> str:
+    """Return a model's name as it is, a path from the root on: the engine has another current folder."""
+    return os.path.abspath(model) if os.path.dirname(model) else model

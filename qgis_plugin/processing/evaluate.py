@@ -23,7 +23,8 @@ from ..styling import Dressing
 from .base import EngineAlgorithm
 from .report import page
 from .results import LayerResult
-from .vectors import check_output, found_fields, open_found, pour, write_source
+from .sinks import write_result
+from .vectors import check_output, open_found, write_source
 
 DETECTIONS, TRUTH, CLASS_FIELD, IOU, SCORE = "DETECTIONS", "TRUTH", "CLASS_FIELD", "IOU", "SCORE"
 ERRORS, REPORT = "ERRORS", "REPORT"
@@ -104,8 +105,18 @@ class EvaluateAlgorithm(EngineAlgorithm):
             QgsProcessingParameterFileDestination(REPORT, self.tr("Report"), "HTML (*.html)", None, True),
             self.tr("A page with the figures of each class."),
         )
-        for name in FIGURES:
-            self.addOutput(QgsProcessingOutputNumber(name.upper(), name.replace("_", " ").capitalize()))
+        titles = (
+            self.tr("F1"),
+            self.tr("Precision"),
+            self.tr("Recall"),
+            self.tr("Average precision at IoU 0.5 (AP50)"),
+            self.tr("Hits"),
+            self.tr("Misses"),
+            self.tr("False alarms"),
+            self.tr("Duplicates"),
+        )
+        for name, title in zip(FIGURES, titles):
+            self.addOutput(QgsProcessingOutputNumber(name.upper(), title))
 
     def check(self, parameters: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> None:
         """Look whether the layer of errors can be written."""
@@ -174,17 +185,13 @@ class EvaluateAlgorithm(EngineAlgorithm):
     ) -> dict[str, Any]:
         """Fill the sink of errors, where one is wanted."""
         found = open_found(errors, LAYER)
-        fields = found_fields(found)
         crs = self.parameterAsSource(parameters, DETECTIONS, context).sourceCrs()
         if not crs.isValid():
             crs = self.parameterAsSource(parameters, TRUTH, context).sourceCrs()
-        sink, destination = self.parameterAsSink(parameters, ERRORS, context, fields, found.wkbType(), crs)
-        if sink is None:
+        destination = write_result(self, ERRORS, parameters, context, feedback, found, crs)
+        if not destination:
             return {}
-        if not pour(found, sink, fields, feedback):
-            raise QgsProcessingException(self.writeFeatureError(sink, parameters, ERRORS))
-        del sink  # closes the file
-        self._result = LayerResult(destination, Dressing.of(errors, LAYER, crs.isValid()), found.featureCount())
+        self._result = LayerResult(destination, Dressing.of(errors, LAYER, crs.isValid()))
         self._result.announce(context)
         return {ERRORS: destination}
 

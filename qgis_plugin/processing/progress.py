@@ -22,7 +22,6 @@ class Listener:
     def __init__(self, feedback: QgsProcessingFeedback, in_plain_words: Callable[[str], str]) -> None:
         self._feedback = feedback
         self._in_plain_words = in_plain_words
-        self._hear = getattr(feedback, "hear", None)  # the dock's, which shows more than Processing does
         self._told: tuple[str, int] = ("", -1)
         self._hear = getattr(feedback, "hear", None)  # the dock's feedback wants every message as it comes
 
@@ -30,13 +29,13 @@ class Listener:
         """Take one message."""
         if self._hear is not None:
             self._hear(message)
-        if self._hear is not None:
-            self._hear(message)
         kind = message["type"]
         if kind == "progress":
             self._progress(**{key: message.get(key, 0) for key in ("stage", "done", "total", "found")})
         elif kind == "note":
-            self._feedback.pushInfo(_sentence(self._in_plain_words(str(message.get("message", "")))))
+            note = _sentence(self._in_plain_words(str(message.get("message", ""))))
+            tell = self._feedback.pushWarning if message.get("caution") else self._feedback.pushInfo
+            tell(note)
         elif kind == "log":
             self._feedback.pushDebugInfo(str(message["message"]))
         elif kind == "hello":

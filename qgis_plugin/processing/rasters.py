@@ -39,7 +39,7 @@ def raster_source(layer: QgsRasterLayer, feedback: QgsProcessingFeedback) -> str
         raise QgsProcessingException(
             _tr("“{name}” exists in the memory of QGIS alone; export the layer to GeoTIFF first.").format(name=name)
         )
-    return source
+    return os.path.abspath(source) if os.path.exists(source) else source  # the engine has another current folder
 
 
 def plain_file(layer: QgsRasterLayer, feedback: QgsProcessingFeedback) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from qgis.core import (
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProviderRegistry,
     QgsVectorLayer,
@@ -25,25 +24,13 @@ class LayerResult:
     Attributes:
         destination: as the sink names it.
         dressing: its style and origin.
-        count: of its features.
     """
 
     destination: str
     dressing: Dressing
-    count: int
 
     def announce(self, context: QgsProcessingContext) -> None:
-        """Make sure that all is on the disk, and let the layer be styled when the project gets it.
-
-        Raises:
-            QgsProcessingException: the file holds less than was found, as on a disk that is full.
-        """
-        if self._file():
-            layer = QgsVectorLayer(self.destination, "written", "ogr")
-            written = layer.featureCount() if layer.isValid() else 0
-            if 0 <= written < self.count:
-                told = _tr("Only {written} of {count} objects could be written; make room on the disk.")
-                raise QgsProcessingException(told.format(written=written, count=self.count))
+        """Let the layer be styled when the project gets it."""
         if context.willLoadLayerOnCompletion(self.destination):
             context.layerToLoadOnCompletionDetails(self.destination).setPostProcessor(DressUp(self.dressing))
 

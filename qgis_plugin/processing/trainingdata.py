@@ -74,9 +74,10 @@ class TrainingDataAlgorithm(EngineAlgorithm):
         return self.tr(
             "<p>Cuts images into tiles and writes the objects of a layer as COCO annotations beside them: a folder "
             "that <i>geodetect train</i> and most other programs take. A report and a contact sheet lie in it too.</p>"
-            "<p>Detections that you have corrected are good labels. Selected features, filters and unsaved edits count "
-            "as they are. Objects with a field <i>difficult</i> that is 1 are neither object nor background. "
-            "Label every object in the images: one without a label is taught as background.</p>"
+            "<p>Detections that you have corrected are good labels; those that you rejected are left out. Selected "
+            "features, filters and unsaved edits count as they are. Objects with a field <i>difficult</i> that is 1 "
+            "are neither object nor background. Label every object in the images: one without a label is taught as "
+            "background.</p>"
         )
 
     def describe(self) -> None:
@@ -113,17 +114,19 @@ class TrainingDataAlgorithm(EngineAlgorithm):
             self.tr("Share of the side; the longest object should fit into it."),
         )
         self.add(
-            Number(POINT_SIZE, self.tr("Size of the objects of points (metres)"), Number.Type.Double, None, True, 0.01),
+            Number(
+                POINT_SIZE, self.tr("Size of objects marked by points (metres)"), Number.Type.Double, None, True, 0.01
+            ),
             self.tr("Side of the box around each point; needed where the labels are points."),
         )
         self.add(
             Number(EMPTY_RATE, self.tr("Share of empty tiles"), Number.Type.Double, 0.1, False, 0.0, 1.0),
-            self.tr("How many of the tiles without object are kept: they teach what is none."),
+            self.tr("How many of the tiles without an object are kept: they teach the model what to leave alone."),
             advanced=True,
         )
         self.add(
             Number(VAL_SHARE, self.tr("Share for validation"), Number.Type.Double, 0.1, False, 0.0, 0.9),
-            self.tr("Of the images; of a single image a part of it."),
+            self.tr("Share of the images that are kept to measure the model with; of a single image, a part of it."),
             advanced=True,
         )
         doubles = QgsProcessingParameterEnum(
@@ -132,7 +135,7 @@ class TrainingDataAlgorithm(EngineAlgorithm):
         self.add(doubles, self.tr("<i>drop</i> counts them once."), advanced=True)
         self.add(
             QgsProcessingParameterBoolean(OVERWRITE, self.tr("Replace training data made with other settings"), False),
-            self.tr("Where the folder holds such."),
+            self.tr("Where the folder holds some already."),
             advanced=True,
         )
 
@@ -158,10 +161,12 @@ class TrainingDataAlgorithm(EngineAlgorithm):
         size = self.number(parameters, POINT_SIZE, context)
         if size is None and QgsWkbTypes.geometryType(source.wkbType()) == QgsWkbTypes.GeometryType.PointGeometry:
             raise QgsProcessingException(self.tr("The labels are points: give the size of their objects in metres."))
-        out = self.parameterAsFileOutput(parameters, OUTPUT, context)
+        out = os.path.abspath(self.parameterAsFileOutput(parameters, OUTPUT, context))  # the engine is elsewhere
         words = ["prepare", f"--out={out}", "--kind=layer", "--progress=json", *self._settings(parameters, context)]
         labels = os.path.join(folder, COPY)
-        write_source(source, labels, context, feedback)
+        if not write_source(source, labels, context, feedback, rejected=False):
+            told = self.tr("No label is left: “{name}” has none, or all were rejected, filtered out or not selected.")
+            raise QgsProcessingException(told.format(name=source.sourceName()))
         with _labels_in(out, labels) as copy:
             self.call(copy, source.sourceName())
             answer = self.run_engine([*words, f"--labels={copy}", "--", *self._scenes], feedback)

@@ -16,7 +16,6 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
-    QgsProcessingOutputLayerDefinition,
     QgsProviderRegistry,
     QgsVectorFileWriter,
     QgsVectorLayer,
@@ -24,8 +23,9 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication, QVariant
 
 from ..core.engine_process import EngineCancelled
+from .sinks import output_place
 
-FID = "fid"  # the GeoPackage's own key, which QGIS shows as a field
+REVIEW, ACCEPTED, REJECTED = "review", "accepted", "rejected"  # field of the user's review, and what it holds
 _PLAIN = (  # types of fields that the engine may want; others, such as lists, a GeoPackage may refuse
     QVariant.String,
     QVariant.Int,
@@ -38,9 +38,22 @@ _PLAIN = (  # types of fields that the engine may want; others, such as lists, a
 
 
 def write_source(
-    source: QgsProcessingFeatureSource, path: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-) -> None:
+    source: QgsProcessingFeatureSource,
+    path: str,
+    context: QgsProcessingContext,
+    feedback: QgsProcessingFeedback,
+    rejected: bool = True,
+) -> int:
     """Write what a source holds now, selection, filter and unsaved edits included, to a new GeoPackage.
+
+    Args:
+        source: to be written.
+        path: of the new file.
+        context, feedback: as Processing gives them.
+        rejected: whether detections that a user rejected are written too.
+
+    Returns:
+        How many features were written.
 
     Raises:
         QgsProcessingException: it cannot be written.
@@ -58,19 +71,25 @@ def write_source(
         path, fields, source.wkbType(), source.sourceCrs(), context.transformContext(), options
     )
     flag = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
+    review = -1 if rejected else source.fields().indexFromName(REVIEW)
+    written = 0
     for feature in source.getFeatures(QgsFeatureRequest(), flag):
         if feedback.isCanceled():
             raise EngineCancelled
         values = feature.attributes()
+        if review >= 0 and values[review] == REJECTED:
+            continue
         copy = QgsFeature(fields)
         copy.setGeometry(feature.geometry())
         copy.setAttributes([values[place] for place in places])
         writer.addFeature(copy, QgsFeatureSink.Flag.FastInsert)
+        written += 1
     problem = writer.errorMessage()
     del writer  # closes the file
     if problem:
         told = _tr("“{name}” cannot be handed to the engine: {reason}")
         raise QgsProcessingException(told.format(name=source.sourceName(), reason=problem))
+    return written
 
 
 def open_found(path: str, table: str) -> QgsVectorLayer:
@@ -87,34 +106,6 @@ def open_found(path: str, table: str) -> QgsVectorLayer:
     return layer
 
 
-def found_fields(layer: QgsVectorLayer) -> QgsFields:
-    """Return the fields of the engine's layer but the file's own key."""
-    fields = QgsFields()
-    for field in layer.fields():
-        if field.name() != FID:
-            fields.append(QgsField(field))
-    return fields
-
-
-def pour(layer: QgsVectorLayer, sink: QgsFeatureSink, fields: QgsFields, feedback: QgsProcessingFeedback) -> bool:
-    """Copy the engine's layer into a sink; returns whether the sink took everything.
-
-    Raises:
-        EngineCancelled: the user stopped it.
-    """
-    places = [layer.fields().indexFromName(field.name()) for field in fields]
-    for feature in layer.getFeatures():
-        if feedback.isCanceled():
-            raise EngineCancelled
-        values = feature.attributes()
-        copy = QgsFeature(fields)
-        copy.setGeometry(feature.geometry())
-        copy.setAttributes([values[place] for place in places])
-        if not sink.addFeature(copy, QgsFeatureSink.Flag.FastInsert):
-            return False
-    return bool(sink.flushBuffer())
-
-
 def check_output(value: Any, context: QgsProcessingContext) -> None:
     """Refuse to write over a file whose layer is being edited, or that is open for writing elsewhere.
 
@@ -127,9 +118,7 @@ def check_output(value: Any, context: QgsProcessingContext) -> None:
     Raises:
         QgsProcessingException: the file must not be replaced.
     """
-    if isinstance(value, QgsProcessingOutputLayerDefinition):
-        value = value.sink.valueAsString(context.expressionContext(), "")[0]
-    path = str(value or "")
+    path = output_place(value, context)
     if not path.lower().endswith((".gpkg", ".shp", ".geojson", ".json", ".fgb", ".sqlite")) or not os.path.exists(path):
         return
     project = context.project()

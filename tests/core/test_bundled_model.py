@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import geodetect
 from geodetect.demo import make_scene
@@ -44,32 +45,55 @@ def test_it_finds_what_is_drawn(tmp_path, precision):
     assert found["ship"] > 0.9
 
 
-def test_it_finds_real_planes_and_ships(shared: Path):
-    """Each sixth validation image; the least values are some points below what was measured on all of them."""
+@pytest.fixture
+def labelled(shared: Path) -> Path:
+    """Real validation images with their labels."""
     folder = shared / "data" / "planes-ships" / "val"
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there")
-    images = sorted((folder / "images").iterdir())[::6]
-    parts = [_found_and_true(image, folder / "labelTxt" / f"{image.stem}.txt") for image in images]
-    boxes, scores, names, true_boxes, true_names, difficult = (
-        list(chain.from_iterable(column)) for column in zip(*parts, strict=True)
-    )
-    result = compare(
-        np.array(boxes), np.array(scores), names, np.array(true_boxes), true_names, difficult=np.array(difficult),
-        images=_owners(parts, 0), truth_images=_owners(parts, 3),
-    )  # fmt: skip
-    found = f1(result)
-    assert found["plane"] > 0.77  # of these images most planes are labelled twice: with all it is 0.90
+    return folder
+
+
+def test_it_finds_real_planes_and_ships(labelled):
+    """On each sixth image, easier ones than most: docs/models has the figures of all, of ships F1 0.62."""
+    found = f1(_compared(sorted((labelled / "images").iterdir())[::6]))
+    assert found["plane"] > 0.77  # most planes of these images are labelled twice
     assert found["ship"] > 0.82
 
 
-def _found_and_true(image: Path, label: Path) -> tuple[list, ...]:
+def test_it_finds_planes_at_two_metres_a_pixel(labelled, tmp_path):
+    """Those of three images, which are labelled twice, are left out."""
+    twice = ("airbus_1e7e0450", "airbus_48ef8e15", "airbus_ca7b1077")
+    images = [path for path in sorted((labelled / "images").glob("airbus_*")) if not path.stem.startswith(twice)]
+    assert f1(_compared(images, times=4, folder=tmp_path))["plane"] > 0.8
+
+
+def _compared(images: list[Path], times: int = 1, folder: Path | None = None) -> Evaluation:
+    """Return how the default run does on images, of which `times` pixels along a side are made one."""
+    parts = []
+    for image in images:
+        small = image
+        if folder is not None:
+            small = folder / f"{image.stem}.png"
+            with Image.open(image) as opened:
+                opened.convert("RGB").reduce(times).save(small)
+        parts.append(_found_and_true(small, image.parents[1] / "labelTxt" / f"{image.stem}.txt", times))
+    boxes, scores, names, true_boxes, true_names, difficult = (
+        list(chain.from_iterable(column)) for column in zip(*parts, strict=True)
+    )
+    return compare(
+        np.array(boxes), np.array(scores), names, np.array(true_boxes), true_names, difficult=np.array(difficult),
+        images=_owners(parts, 0), truth_images=_owners(parts, 3),
+    )  # fmt: skip
+
+
+def _found_and_true(image: Path, label: Path, times: int) -> tuple[list, ...]:
     """Return boxes, scores and classes found, boxes, classes and difficult flags labelled."""
     result = geodetect.detect(image)
     found = result.detections
     rows = [line.split() for line in label.read_text().splitlines()]
     objects = [row for row in rows if len(row) >= 10]
-    corners = [np.array(row[:8], float).reshape(4, 2) for row in objects]
+    corners = [np.array(row[:8], float).reshape(4, 2) / times for row in objects]
     return (
         found.boxes.tolist(),
         found.scores.tolist(),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import inspect
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from qgis.core import QgsApplication, QgsProcessingUtils, QgsProject, QgsRasterLayer, QgsSettings
@@ -40,6 +44,21 @@ def scene_file(engine, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("scene") / "szene ü.tif"
     subprocess.run([engine, "-I", "-c", DRAW, str(path)], check=True, env=clean_environment())
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_kept(qgis_app):
+    """Empty the frames of tests that have ended but are held: layers that outlive QGIS crash Python at its end.
+
+    QGIS never lets go of an exception that an algorithm raised, nor of the frames that led to it.
+    """
+    yield
+    here = str(Path(__file__).parent)
+    for frame in [item for item in gc.get_objects() if isinstance(item, FrameType)]:
+        if frame.f_code.co_filename.startswith(here) and not frame.f_code.co_flags & inspect.CO_GENERATOR:
+            with contextlib.suppress(RuntimeError):  # it has not ended
+                frame.clear()
+                _ = frame.f_locals  # a copy that pytest has looked at is brought up to date
 
 
 @pytest.fixture

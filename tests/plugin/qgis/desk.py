@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from qgis.core import QgsApplication, QgsProject
-from qgis.gui import QgsLayerTreeMapCanvasBridge, QgsMapCanvas, QgsMessageBar
+from qgis.gui import QgsLayerTreeMapCanvasBridge, QgsMapCanvas, QgsMessageBar, QgsProcessingAlgorithmDialogBase
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, QObject, Qt, QThreadPool, QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QAction, QMainWindow, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QAction, QApplication, QMainWindow, QPushButton, QVBoxLayout, QWidget
 
 
 class Desk(QObject):
@@ -119,6 +119,12 @@ class Gaps:
     def _tick(self):
         now = time.monotonic()
         self.worst, self._last = max(self.worst, now - self._last), now
+
+
+def algorithm_dialogs():
+    """Return Processing's dialogs that can be seen."""
+    windows = (window for window in QApplication.topLevelWidgets() if window.isVisible())
+    return [window for window in windows if isinstance(window, QgsProcessingAlgorithmDialogBase)]
 
 
 def children(pid=None):

@@ -69,7 +69,7 @@ class Listening(QgsProcessingFeedback):
 
 
 def in_qgis_process(folder: Path, words: list[str], before: list[str] | None = None):
-    """Run qgis_process with the plugin enabled, in a profile of its own."""
+    """Run qgis_process in a folder, with the plugin enabled and a profile of its own."""
     plugins = folder / "plugins"
     plugin = plugins / "geodetect_qgis"
     root = Path(__file__).resolve().parents[3]
@@ -89,4 +89,6 @@ def in_qgis_process(folder: Path, words: list[str], before: list[str] | None = N
         enable = ["/usr/bin/qgis_process.bin", "plugins", "enable", "geodetect_qgis"]
         subprocess.run(enable, env=environment, check=True, capture_output=True, timeout=60)
     command = [*(before or ["/usr/bin/qgis_process.bin"]), *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )

@@ -50,7 +50,7 @@ def test_the_image_follows_the_active_layer(dock, desk, image, scene_file):
 def test_a_model_says_what_it_is(dock):
     box = dock.run.model
     assert box.value == models.DEFAULT
-    assert box.about.text() == "YOLOv3-Tiny · plane, ship · 0.3–3\N{NO-BREAK SPACE}m/px"
+    assert box.about.text().replace("\N{WORD JOINER}", "") == "YOLOv3-Tiny · plane, ship · 0.3–3\N{NO-BREAK SPACE}m/px"
     assert "non-commercial" in box.licence.text()
     assert box.licence.isVisible()
     assert "Airbus" in box.licence.toolTip()
@@ -79,7 +79,7 @@ def test_a_model_in_a_folder(dock, desk, tmp_path):
 def test_a_folder_without_model_is_refused(dock, desk, tmp_path):
     dock.run.model.open_folder(str(tmp_path))
     assert until(lambda: desk.said())
-    assert f"{tmp_path} is not taken as a model" in desk.said()[0]
+    assert f"{tmp_path} cannot be used as a model" in desk.said()[0]
     assert dock.run.model.value == models.DEFAULT
     assert recall("dock/model_folder", "?") == ""
 

@@ -75,7 +75,7 @@ def test_a_run_from_end_to_end(dock, desk, image, tmp_path):
     group = QgsProject.instance().layerTreeRoot().findGroup("GeoDetect: hafen nord")
     assert [node.layer() for node in group.findLayers()] == [layer]
     assert QgsProject.instance().layerTreeRoot().children()[0] is group
-    assert f"{len(scores)} objects found in “hafen nord”, {shown} are shown" in desk.said()[0]
+    assert f"{len(scores)} objects found in “hafen nord”, {shown} are shown at the chosen scores." in desk.said()[0]
     assert dock.tabs.currentIndex() == 1
     assert not dock.footer.isVisible()
     assert until(lambda: f"{shown} of {len(scores)} detections" in dock.results.total.text())

@@ -20,6 +20,7 @@ from qgis_plugin.gui.engine_jobs import end_engine_jobs, engine_jobs
 from qgis_plugin.gui.install_dialog import InstallDialog
 from qgis_plugin.gui.options import PAGE, OptionsFactory, OptionsPage
 from qgis_plugin.gui.proxy import qgis_proxy
+from qgis_plugin.models import cached_models, known_models
 from qgis_plugin.settings import data_folder, recall, remember
 from tests.plugin.stand_in import make_wheel
 
@@ -184,8 +185,10 @@ def test_an_existing_python_is_tested(page, engine):
     assert until(lambda: page.state.mood == "good", 30), page.state.text
     assert engine in page.state.text
     assert engine_python() == "", "nothing is kept before OK"
+    known_models(engine)
     gaps = Gaps()
     press(page.test)
+    assert cached_models(engine) is None, "there may be others since"
     outcome = done()
     assert outcome.kind == "tested", outcome
     assert "ms a tile" in page.jobs.outcome.text
@@ -235,6 +238,10 @@ def test_the_variable_wins_and_the_page_says_so(qgis_app, engine, monkeypatch):
     dialog = InstallDialog()
     assert not dialog.install.isEnabled()
     assert "GEODETECT_PYTHON" in dialog.install.toolTip()
+    dialog.show()
+    assert dialog.why.isVisible()
+    assert engine in dialog.why.text
+    dialog.close()
 
 
 # -- dialog -----------------------------------------------------------------------------------------------------------
@@ -299,8 +306,11 @@ def test_a_source_must_be_chosen(dialog):
     dialog.choice.source.setCurrentIndex(dialog.choice.source.findData("folder"))
     assert not dialog.install.isEnabled()
     assert "folder" in dialog.install.toolTip()
+    assert dialog.why.isVisible()
+    assert dialog.why.text == dialog.install.toolTip()
     dialog.choice.source.setCurrentIndex(dialog.choice.source.findData("index"))
     assert dialog.install.isEnabled()
+    assert not dialog.why.isVisible()
     assert dialog.choice.order().requirement == "geodetect>=0.1,<0.2"
 
 

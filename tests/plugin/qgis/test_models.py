@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 
@@ -46,6 +47,15 @@ def test_they_are_asked_for_once(engine):
     assert models.known_models(engine) == models.cached_models(engine)
     assert models.model_info(engine, models.DEFAULT).name == models.DEFAULT
     assert time.monotonic() - started < 0.05
+
+
+def test_another_engine_in_the_same_place_is_asked(engine, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {engine} "$@"\n')
+    python.chmod(0o755)
+    assert models.known_models(str(python)) == models.cached_models(str(python))
+    os.utime(python, (1, 1))
+    assert models.cached_models(str(python)) is None
 
 
 def test_names_and_licences_are_remembered_for_dialogs(engine):

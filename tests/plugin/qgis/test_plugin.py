@@ -5,13 +5,15 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from desk import Desk, children, events, until
-from qgis.core import QgsApplication, QgsProcessingParameterDefinition
+from desk import Desk, algorithm_dialogs, children, events, mosaic, until
+from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsProject, QgsRasterLayer
+from qgis.gui import QgsBrowserGuiModel
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, Qt
-from qgis.PyQt.QtWidgets import QMenu, QToolBar
+from qgis.PyQt.QtWidgets import QApplication, QMenu, QToolBar
 
 import qgis_plugin
 from qgis_plugin import about
+from qgis_plugin.gui.install_dialog import InstallDialog
 from qgis_plugin.processing.provider import GeoDetectProvider
 
 
@@ -93,6 +95,38 @@ def test_it_comes_and_goes_without_a_trace(desktop):
         assert {child.objectName() for child in desktop.window.children()} == before
         assert until(lambda: not children(), 10)
     plugin.unload()  # twice does no harm
+
+
+def test_its_windows_go_with_it(desktop):
+    plugin = desktop.load()
+    plugin.action.trigger()
+    plugin.dock.install_engine()
+    plugin.dock.install_engine()
+    plugin.unload()
+    deleted()
+    assert not [window for window in QApplication.topLevelWidgets() if isinstance(window, InstallDialog)]
+
+
+def test_runs_and_dialogs_of_the_toolbox_end_with_it(desktop, qgis_processing, qgis_iface, scene_file, tmp_path):
+    import processing
+
+    browser = QgsBrowserGuiModel()
+    qgis_iface.browserModel = lambda: browser  # Processing asks for it
+    plugin = desktop.load()
+    image = QgsRasterLayer(str(mosaic(tmp_path / "large.vrt", scene_file, 4)), "large")
+    QgsProject.instance().addMapLayer(image)
+    dialogs = [processing.createAlgorithmDialog("geodetect:detect", {"INPUT": image.id()}) for _ in range(2)]
+    other = processing.createAlgorithmDialog("native:buffer", {})
+    for dialog in (*dialogs, other):
+        dialog.show()
+    dialogs[0].runAlgorithm()
+    assert until(children, 20)
+    plugin.unload()
+    assert not children()
+    assert not [task.description() for task in QgsApplication.taskManager().activeTasks()]
+    deleted()
+    assert algorithm_dialogs() == [other]
+    other.close()
 
 
 def test_the_action_follows_the_dock(desktop):

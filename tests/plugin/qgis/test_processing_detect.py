@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from desk import Gaps, until
@@ -23,6 +24,8 @@ from qgis.core import (
     QgsVectorLayer,
     QgsWkbTypes,
 )
+
+EXTENT = "500000,500320,4999360,5000000 [EPSG:32631]"  # the western half
 
 
 def test_a_styled_geopackage_with_licence_and_settings(provider, scene, tmp_path, left):
@@ -200,7 +203,7 @@ def test_qgis_process(provider, scene, tmp_path):
     done = in_qgis_process(
         tmp_path,
         ["run", ALGORITHM, "--", f"INPUT={scene.source()}", "CLASSES=plane", "SCORE=0.3", "ENGINE=openvino",
-         "EXTENT=500000,500320,4999360,5000000 [EPSG:32631]", f"OUTPUT={path}"],
+         f"EXTENT={EXTENT}", f"OUTPUT={path}"],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "COUNT" in done.stdout
@@ -212,3 +215,10 @@ def test_qgis_process(provider, scene, tmp_path):
     told = in_qgis_process(tmp_path, ["help", ALGORITHM])
     assert "TILE_SIZE" in told.stdout
     assert "non-commercial" in told.stdout
+
+
+def test_qgis_process_with_paths_from_where_it_is_started(provider, image, tmp_path):
+    name = Path(image.source()).name
+    done = in_qgis_process(tmp_path, ["run", ALGORITHM, "--", f"INPUT={name}", f"EXTENT={EXTENT}", "OUTPUT=o.gpkg"])
+    assert done.returncode == 0, done.stderr
+    assert QgsVectorLayer(str(tmp_path / "o.gpkg"), "o").featureCount() > 0

@@ -8,6 +8,7 @@ import shutil
 import pytest
 from qgis.core import (
     QgsFeature,
+    QgsField,
     QgsGeometry,
     QgsPointXY,
     QgsProcessingException,
@@ -17,6 +18,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QVariant
 
 ALGORITHM = "geodetect:trainingdata"
 
@@ -79,6 +81,20 @@ def test_a_second_run_goes_on_in_the_same_folder_and_takes_corrections(provider,
     other = {"TILE": 256, "OVERWRITE": True}
     assert run({"LABELS": layer, "SCENES": [scene], "OUTPUT": str(out), **other})["OBJECTS"] == 35
     layer.rollBack()
+
+
+def test_rejected_detections_are_no_labels(provider, scene, tmp_path):
+    layer = labels()
+    layer.dataProvider().addAttributes([QgsField("review", QVariant.String)])
+    layer.updateFields()
+    everything = [feature.id() for feature in layer.getFeatures()]
+    layer.dataProvider().changeAttributeValues({fid: {1: "rejected"} for fid in everything[:10]})
+    layer.dataProvider().changeAttributeValues({everything[-1]: {1: "accepted"}})
+    assert run({"LABELS": layer, "SCENES": [scene], "OUTPUT": str(tmp_path / "a")})["OBJECTS"] == 26
+    layer.dataProvider().changeAttributeValues({fid: {1: "rejected"} for fid in everything})
+    with pytest.raises(QgsProcessingException, match="No label is left: “labels ü” has none, or all were rejected"):
+        run({"LABELS": layer, "SCENES": [scene], "OUTPUT": str(tmp_path / "b")})
+    assert not (tmp_path / "b").exists()
 
 
 def test_points_of_another_field_over_two_images(provider, scene, scene_file, tmp_path):

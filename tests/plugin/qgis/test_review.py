@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 
 import pytest
-from desk import events, until
-from qgis.core import NULL, QgsApplication, QgsFeature, QgsFeatureRequest, QgsProject, QgsVectorLayer
+from desk import algorithm_dialogs, events, until
+from qgis.core import NULL, QgsFeature, QgsProject, QgsVectorLayer
 from qgis.gui import QgsBrowserGuiModel
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
 from test_dock_results import detections
 
+from qgis_plugin.gui.census import Census
 from qgis_plugin.gui.dock import GeoDetectDock
+from qgis_plugin.gui.filtering import Filter
 from qgis_plugin.gui.review import ReviewError, mark, next_open, relabel
 
 LEFT = Qt.MouseButton.LeftButton
@@ -90,7 +92,7 @@ def test_saved_edits_are_in_the_file_and_the_filter(dock, layer):
     click(review.save)
     assert not layer.isEditable()
     assert reviews(layer) == {0.9: "rejected"}
-    assert until(lambda: dock.results.total.text() == "8 of 8 detections are shown, 1 are reviewed.")
+    assert until(lambda: dock.results.total.text() == "8 of 8 detections are shown; reviewed: 1.")
     shown = dock.results.reviewed
     for value, number in (("kept", 7), ("open", 7), ("accepted", 0), ("all", 8)):
         shown.setCurrentIndex(shown.findData(value))
@@ -111,6 +113,13 @@ def test_relabel_gives_name_and_number(dock, layer):
     layer.undoStack().undo()
     layer.undoStack().undo()
     assert (layer.getFeature(fid)["class"], layer.getFeature(fid)["class_id"]) == ("plane", 0)
+
+
+def test_relabel_to_a_class_that_is_not_shown_gives_its_number_too(layer):
+    fid = with_score(layer, 0.9)
+    assert layer.setSubsetString("\"class\" = 'plane'")
+    relabel(layer, [fid], "ship")
+    assert (layer.getFeature(fid)["class"], layer.getFeature(fid)["class_id"]) == ("ship", 1)
 
 
 def test_next_goes_down_by_score_and_to_the_map(dock, layer, desk):
@@ -227,12 +236,47 @@ def test_an_edit_that_fails_leaves_nothing(layer, qgis_new_project):
 
 
 def test_next_is_quick_in_a_large_layer(tmp_path, qgis_new_project):
-    layer = detections(tmp_path, {"plane": tuple(number / 50_000 for number in range(50_000))})
+    """It reads few of the features where it is told where to begin, and finds the same."""
+    scores = {"plane": tuple(number / 50_000 for number in range(50_000)), "ship": (0.5,) * 1000}
+    layer = detections(tmp_path, scores)
+    census = Census({(name, ""): sorted(values) for name, values in scores.items()})
+
+    def quickly(after=None):
+        begun = time.monotonic()
+        found = next_open(layer, after, lambda highest, number: census.floor(Filter(), highest, number))
+        times.append(time.monotonic() - begun)
+        return found
+
     begun = time.monotonic()
     feature = next_open(layer)
-    print("next of 50000:", round(time.monotonic() - begun, 2), "s")
-    assert round(feature["score"], 4) == 1.0
-    assert time.monotonic() - begun < 2
+    slow, times = time.monotonic() - begun, []
+    assert quickly().id() == feature.id()
+    mark(layer, [number for number in range(layer.featureCount(), 0, -1) if 46_000 < number <= 50_000], "accepted")
+    for _ in range(3):  # the first 4,000 are reviewed, and not saved yet
+        feature, before = quickly(feature), feature
+        assert feature["score"] < before["score"]
+    assert feature["score"] == pytest.approx((46_000 - 3) / 50_000)
+    feature = next(layer.getFeatures("\"class\" = 'ship'"))
+    assert quickly(feature).id() == feature.id() + 1
+    print("next of 51000:", round(slow, 3), "s, with a floor", [round(time, 3) for time in times])
+    assert min(times) < slow / 2
+    layer.rollBack()
+
+
+def test_where_to_begin():
+    census = Census(
+        {("plane", ""): [0.1, 0.2, 0.3, 0.4, float("inf")], ("plane", "rejected"): [0.35], ("ship", ""): [0.25]}
+    )
+    everything, none = Filter(), float("-inf")
+    assert census.floor(everything, float("inf"), 2) == 0.3
+    assert census.floor(everything, 0.3, 2) == 0.25
+    assert census.floor(everything, 0.3, 9) == none
+    assert census.floor(Filter({"plane": 0.2}, frozenset({"ship"})), 0.3, 2) == 0.2
+    assert census.floor(Filter({"plane": 0.2}, frozenset({"ship"})), 0.3, 3) == none
+
+
+def test_the_panel_tells_where_to_begin(dock):
+    assert dock.results.review._floor(float("inf"), 3) == 0.6
 
 
 def test_export_opens_the_dialog_filled_in(dock, layer, desk, image, qgis_iface):
@@ -244,32 +288,13 @@ def test_export_opens_the_dialog_filled_in(dock, layer, desk, image, qgis_iface)
     click(dock.results.review.reject)
     click(dock.results.review.training)
     events(0.2)
-    dialog = next(
-        widget
-        for widget in QApplication.topLevelWidgets()
-        if hasattr(widget, "algorithm") and widget.algorithm() is not None and widget.isVisible()
-    )
+    (dialog,) = algorithm_dialogs()
     assert dialog.algorithm().id() == "geodetect:trainingdata"
     parameters = dialog.createProcessingParameters()
-    assert parameters["LABELS"].selectedFeaturesOnly
-    assert parameters["LABELS"].source.staticValue() == layer.id()
+    assert parameters["LABELS"] == layer.id()  # all of it: the algorithm leaves out what was rejected
     assert parameters["CLASS_FIELD"] == "class"
     assert parameters["SCENES"] == [image.id()] or parameters["SCENES"] == [image.source()]
-    kept = [layer.getFeature(fid)["score"] for fid in layer.selectedFeatureIds()]
-    assert len(kept) == 7
-    assert 0.9 not in kept
+    assert [layer.getFeature(fid)["score"] for fid in layer.selectedFeatureIds()] == [0.9]  # as the user left it
+    assert desk.said() == []
     dialog.close()
     dialog.deleteLater()
-
-
-def test_nothing_is_selected_where_nothing_was_rejected(dock, layer):
-    from qgis_plugin.gui.review import keep_ids
-
-    assert keep_ids(layer) is None
-    mark(layer, [with_score(layer, 0.9)], "accepted")
-    assert keep_ids(layer) is None
-    mark(layer, [with_score(layer, 0.1)], "rejected")
-    assert len(keep_ids(layer)) == 7
-    request = QgsFeatureRequest().setFilterFids(keep_ids(layer))
-    assert 0.1 not in [round(feature["score"], 2) for feature in layer.getFeatures(request)]
-    assert QgsApplication.processingRegistry().algorithmById("geodetect:trainingdata") is not None
