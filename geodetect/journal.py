@@ -51,28 +51,31 @@ class Journal:
         path: of the file, hidden beside the output.
         done: how many of the plan's tiles are finished.
         found: what an earlier run found in them, as far as it is of use; see `recall`.
+        lacking: why nothing can be kept on this disk, "" where it can.
     """
 
     def __init__(self, output: Path) -> None:
         """Open the output's journal or begin one.
 
         Raises:
-            OutputError: another run is writing the output, or no file can be made beside it.
+            OutputError: another run is writing the output.
         """
         output = output.resolve()
         self.path = output.with_name(f".{output.name}.journal")
         self.done = 0
         self.found = Detections.empty()
+        self.lacking = ""
         try:
             self._database = self._opened()
         except sqlite3.DatabaseError as error:
-            if "locked" in str(error):
+            if "is locked" in str(error):
                 raise OutputError(f"another run is writing {output}; wait for its end, or give another name") from error
             self._remove()  # damaged: what it held is lost, and soon done again
             try:
                 self._database = self._opened()
-            except sqlite3.Error as again:
-                raise OutputError(f"the journal {self.path} cannot be written ({again}); remove it") from again
+            except sqlite3.DatabaseError as again:  # a folder of that name, a network that knows no locks
+                self.lacking = str(again)
+                self._database = self._opened(":memory:")
 
     def recall(self, identity: Mapping[str, str], tiles: int, n_classes: int) -> str:
         """Take over what an earlier run finished; returns why it is of no use, "" where it is or there was none.
@@ -127,8 +130,8 @@ class Journal:
         if kind is None or not self.done:
             self._remove()
 
-    def _opened(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+    def _opened(self, path: str | None = None) -> sqlite3.Connection:
+        database = sqlite3.connect(path or self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             # exclusive before the first access: WAL then needs no shared memory, which network folders lack
             database.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -140,7 +140,7 @@ def detect(
                 _go_on(journal, identity(opened, package, plan, rules, engine), plan, card, reporter)
             found = predict_tiles(opened, plan, engine, card, rules, reporter, journal)
         except (KeyboardInterrupt, Cancelled) as stop:
-            if journal and journal.done:
+            if journal and journal.done and not journal.lacking:
                 total = len(plan.windows)
                 raise type(stop)(
                     f"Stopped after {journal.done:,} of {total:,} tiles; the same command goes on from there."
@@ -177,6 +177,10 @@ def check_targets(scene: str | Path, output: Path | None, preview: Path | None, 
 def _go_on(journal: Journal, this: dict[str, str], plan: Plan, card: ModelCard, reporter: Reporter) -> None:
     """Take over what an earlier run finished, and say so."""
     why = journal.recall(this, len(plan.windows), len(card.classes))
+    if journal.lacking:
+        reporter.note(
+            f"no journal can be kept beside the output ({journal.lacking}): a run that is stopped starts anew"
+        )
     if why:
         reporter.note(f"an earlier run was not finished, but {why}, so this one starts anew")
     elif journal.done:

@@ -178,6 +178,13 @@ except OutputError as error:
         assert len(journal.found) == 100 * done
 
 
+def test_where_no_journal_can_be_kept_the_run_goes_on_without(scene, reference, output):
+    output.with_name(".found.gpkg.journal").mkdir()
+    reporter = Stopping()
+    equal(run(scene, output=output, reporter=reporter), reference)
+    assert any(note.startswith("no journal can be kept beside the output") for note in reporter.notes)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300))
 def test_any_bytes_in_its_place_start_anew(tmp_path, data):
