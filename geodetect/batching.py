@@ -28,7 +28,7 @@ class Batch:
     Attributes:
         images: (b, 3, S, S) float32, canvas; b is the engine's batch size, less in the last batch.
         tiles: (index, window) of each canvas.
-        passed: how many tiles have been read so far, empty ones included.
+        passed: how many of the plan's tiles are behind it, empty ones included.
     """
 
     images: np.ndarray
@@ -36,8 +36,8 @@ class Batch:
     passed: int
 
 
-def batches(scene: Scene, plan: Plan, batch_size: int) -> Generator[Batch, None, None]:
-    """Yield the plan's tiles in batches, in order, leaving out tiles without a valid pixel.
+def batches(scene: Scene, plan: Plan, batch_size: int, first: int = 0) -> Generator[Batch, None, None]:
+    """Yield the plan's tiles from `first` on in batches, in order, leaving out tiles without a valid pixel.
 
     A batch's images are overwritten once the second next batch has been taken. Close the generator to stop early.
 
@@ -47,7 +47,7 @@ def batches(scene: Scene, plan: Plan, batch_size: int) -> Generator[Batch, None,
     """
     queue: Queue = Queue(maxsize=_AHEAD)
     stop = threading.Event()
-    feeder = threading.Thread(target=_feed, args=(scene, plan, batch_size, queue, stop), daemon=True)
+    feeder = threading.Thread(target=_feed, args=(scene, plan, batch_size, first, queue, stop), daemon=True)
     feeder.start()
     try:
         while (item := queue.get()) is not None:
@@ -59,7 +59,7 @@ def batches(scene: Scene, plan: Plan, batch_size: int) -> Generator[Batch, None,
         feeder.join(timeout=0.3)  # a read from a slow server may take longer: it ends by itself
 
 
-def _feed(scene: Scene, plan: Plan, batch_size: int, queue: Queue, stop: threading.Event) -> None:
+def _feed(scene: Scene, plan: Plan, batch_size: int, first: int, queue: Queue, stop: threading.Event) -> None:
     """Fill the queue from a thread of its own; ends it with None or the exception that was met."""
 
     def put(item: object) -> None:
@@ -72,7 +72,7 @@ def _feed(scene: Scene, plan: Plan, batch_size: int, queue: Queue, stop: threadi
     try:
         ring = _buffers(plan, batch_size)
         tiles: list[tuple[int, Window]] = []
-        for index, tile in enumerate(_tiles(scene, plan, stop)):
+        for index, tile in enumerate(_tiles(scene, plan, first, stop), first):
             if not tile.is_empty:
                 plan.normaliser(tile.pixels, tile.valid, ring[0][len(tiles)])
                 tiles.append((index, tile.window))
@@ -98,7 +98,7 @@ def _buffers(plan: Plan, batch_size: int) -> deque[np.ndarray]:
         ) from error
 
 
-def _tiles(scene: Scene, plan: Plan, stop: threading.Event) -> Iterator[Tile]:
+def _tiles(scene: Scene, plan: Plan, first: int, stop: threading.Event) -> Iterator[Tile]:
     """Read the windows in order, a few ahead; a local file by one thread, so that each block is decoded once."""
     readers = _REMOTE_READERS if scene.is_remote else 1
 
@@ -109,7 +109,7 @@ def _tiles(scene: Scene, plan: Plan, stop: threading.Event) -> Iterator[Tile]:
     pending: deque[Future[Tile]] = deque()
     pool = ThreadPoolExecutor(readers, thread_name_prefix="reader")
     try:
-        for window in plan.windows:
+        for window in plan.windows[first:]:
             pending.append(pool.submit(read, window))
             if len(pending) > 2 * readers:
                 yield pending.popleft().result()

@@ -23,10 +23,11 @@ from geodetect.config import SCORE_FLOOR, ClassRules, DetectConfig, plain_settin
 from geodetect.decode import check_heads, decode
 from geodetect.detections import Detections
 from geodetect.engines import Engine, open_engine
-from geodetect.errors import OutputError
+from geodetect.errors import Cancelled, OutputError
 from geodetect.features import Features, from_detections
 from geodetect.files import check_writable, replacing
 from geodetect.grid import GeoGrid
+from geodetect.journal import Journal, identity
 from geodetect.merge import merge, nms
 from geodetect.package import ModelPackage
 from geodetect.plan import Plan, make_plan
@@ -81,6 +82,7 @@ def detect(
     output: str | Path | None = None,
     overwrite: bool = False,
     preview: str | Path | None = None,
+    resume: bool = True,
     config: DetectConfig | None = None,
     reporter: Reporter = SILENT,
     **settings: Any,
@@ -93,6 +95,8 @@ def detect(
         output: .gpkg, .geojson, .fgb, .parquet, .csv or .json (COCO); None writes nothing.
         overwrite: replace an output that exists.
         preview: .png or .jpg that shows the detections over the scene.
+        resume: go on where a run with the same output, scene, model and settings was stopped or killed; a hidden
+            file beside the output keeps what is finished until all is.
         config: settings; None: the defaults.
         reporter: is told progress and notes, and may cancel.
         settings: fields of `DetectConfig` that replace the configuration's, such as `score=0.4`.
@@ -100,7 +104,7 @@ def detect(
     Raises:
         InputError: scene, model, area, option or output cannot be used; nothing was written.
         EngineError: the engine or device is not available.
-        Cancelled: the reporter asked to stop; nothing was written.
+        Cancelled: the reporter asked to stop; no output was written.
 
     Example:
         >>> result = geodetect.detect("harbour.tif", model="yolov3-tiny", output="harbour.gpkg")  # doctest: +SKIP
@@ -119,7 +123,10 @@ def detect(
     if card.name != config.model and config.model in FAMILIES:
         reporter.note(f"{config.model} is {card.name} {card.version}")
     rules = ClassRules.of(config, card)
-    with open_scene(scene, config.bands, card.input.bands, config.require_crs, config.threads or 2) as opened:
+    with (
+        Journal(target) if target else contextlib.nullcontext() as journal,
+        open_scene(scene, config.bands, card.input.bands, config.require_crs, config.threads or 2) as opened,
+    ):
         with gdal_settings(opened, 64 << 20):
             plan = make_plan(opened, card, config)
         for note in (*opened.notes, *plan.notes):
@@ -127,7 +134,18 @@ def detect(
         options = config.engine, config.device, config.precision, config.batch_size, config.threads
         engine = open_engine(package, *options, canvas=plan.canvas)
         try:
-            found = predict_tiles(opened, plan, engine, card, rules, reporter)
+            if journal:
+                if not resume:
+                    journal.clear()
+                _go_on(journal, identity(opened, package, plan, rules, engine), plan, card, reporter)
+            found = predict_tiles(opened, plan, engine, card, rules, reporter, journal)
+        except (KeyboardInterrupt, Cancelled) as stop:
+            if journal and journal.done and not journal.lacking:
+                total = len(plan.windows)
+                raise type(stop)(
+                    f"Stopped after {journal.done:,} of {total:,} tiles; the same command goes on from there."
+                ) from None
+            raise
         finally:
             engine.close()
         reporter.progress("merge", 0, 1, len(found))
@@ -156,32 +174,55 @@ def check_targets(scene: str | Path, output: Path | None, preview: Path | None, 
         check_writable(target, overwrite)
 
 
+def _go_on(journal: Journal, this: dict[str, str], plan: Plan, card: ModelCard, reporter: Reporter) -> None:
+    """Take over what an earlier run finished, and say so."""
+    why = journal.recall(this, len(plan.windows), len(card.classes))
+    if journal.lacking:
+        reporter.note(
+            f"no journal can be kept beside the output ({journal.lacking}): a run that is stopped starts anew"
+        )
+    if why:
+        reporter.note(f"an earlier run was not finished, but {why}, so this one starts anew")
+    elif journal.done:
+        reporter.note(f"going on after {journal.done:,} of {len(plan.windows):,} tiles, which an earlier run finished")
+
+
 def predict_tiles(
-    scene: Scene, plan: Plan, engine: Engine, card: ModelCard, rules: ClassRules, reporter: Reporter
+    scene: Scene,
+    plan: Plan,
+    engine: Engine,
+    card: ModelCard,
+    rules: ClassRules,
+    reporter: Reporter,
+    journal: Journal | None = None,
 ) -> Detections:
     """Return what the network sees in all tiles, unmerged, in the scene frame.
+
+    What the journal has is not looked at again; what is finished is written down in it, batch by batch.
 
     The engine works in a thread: while it is busy the last batch is decoded and the next is read, and the calling
     thread stays free to be interrupted.
     """
-    found: list[Detections] = []
-    count, total = 0, len(plan.windows)
+    first, earlier = (journal.done, journal.found) if journal else (0, Detections.empty())
+    found = [earlier]
+    count, total = _count(earlier, rules), len(plan.windows)
 
     def collect(batch: Batch, running: Future) -> None:
         nonlocal count
         heads = _wait(running)
-        if not found:
+        if len(found) == 1:
             check_heads(heads, card.heads, len(card.classes), plan.canvas)
         found.append(decode(heads, card.heads, rules.floor, plan.letterbox, batch.tiles))
-        sure = found[-1][found[-1].scores >= np.take(rules.scores, found[-1].labels)]
-        count += len(nms(sure.boxes, sure.scores, sure.labels))  # near enough: what seams double is still in it
+        if journal:
+            journal.add(batch.passed, found[-1])
+        count += _count(found[-1], rules)  # near enough: what seams double is still in it
         reporter.progress("detect", batch.passed, total, count)
 
-    reporter.progress("detect", 0, total)
+    reporter.progress("detect", first, total, count)
     pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
     try:
         waiting: tuple[Batch, Future] | None = None
-        with contextlib.closing(batches(scene, plan, engine.batch_size)) as coming:
+        with contextlib.closing(batches(scene, plan, engine.batch_size, first)) as coming:
             for batch in coming:
                 running = pool.submit(engine.predict, batch.images)
                 if waiting:
@@ -191,12 +232,18 @@ def predict_tiles(
                 collect(*waiting)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    if not found:
+    if len(found) == 1 and not first:
         reporter.note(
             Caution("no tile holds a valid pixel, so nothing can be found; check the scene's nodata value and mask")
         )
     reporter.progress("detect", total, total, count)
     return Detections.concatenate(found)
+
+
+def _count(found: Detections, rules: ClassRules) -> int:
+    """Return how many objects reach their class's score."""
+    sure = found[found.scores >= np.take(rules.scores, found.labels)]
+    return len(nms(sure.boxes, sure.scores, sure.labels))
 
 
 def merge_views(found: Detections, plan: Plan, rules: ClassRules, average: bool) -> Detections:

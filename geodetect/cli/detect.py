@@ -28,6 +28,9 @@ from geodetect.scene import scene_name
 @click.option("--preview", metavar="FILE", help="Also draw the detections over the scene, PNG or JPEG.")
 @options.overwrite
 @click.option("--skip-existing", is_flag=True, help="Leave out scenes whose output exists: to go on with many.")
+@click.option(
+    "--resume/--no-resume", default=True, help="Go on where the same run was stopped or killed.  [default: yes]"
+)
 @options.progress
 @options.settings
 def detect(
@@ -37,6 +40,7 @@ def detect(
     preview: str | None,
     overwrite: bool,
     skip_existing: bool,
+    resume: bool,
     progress: str,
     config: str | None,
     **values: Any,
@@ -58,7 +62,13 @@ def detect(
         try:
             with make_reporter(progress) as reporter:
                 result = run_detect(
-                    scene, output=target, overwrite=overwrite, preview=preview, config=settings, reporter=reporter
+                    scene,
+                    output=target,
+                    overwrite=overwrite,
+                    preview=preview,
+                    resume=resume,
+                    config=settings,
+                    reporter=reporter,
                 )
         except (KeyboardInterrupt, Cancelled):
             if len(jobs) == 1:

@@ -107,7 +107,8 @@ def _say_json(code: int, message: str) -> None:
 def _cancelled(as_json: bool, error: BaseException) -> NoReturn:
     if as_json:
         click.echo(json.dumps({"type": "cancelled"}))
-    said = str(error) if isinstance(error, Cancelled) else ""
+    told = error.__cause__ if isinstance(error, click.Abort) else error  # click makes the one of a KeyboardInterrupt
+    said = str(told) if isinstance(told, (Cancelled, KeyboardInterrupt)) else ""
     click.echo(said or "Stopped. No output was written; run the same command again to start over.", err=True)
     sys.exit(Cancelled.exit_code)
 

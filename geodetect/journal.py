@@ -1,0 +1,201 @@
+"""The tiles that a run has finished, kept beside its output: a run that was stopped or killed goes on from them.
+
+SQLite in WAL mode: what is committed survives the end of the process at any moment; after a power failure the file is
+whole, if perhaps some tiles short. Its lock, which ends with the process, keeps two runs from writing one output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from geodetect import __version__
+from geodetect.config import ClassRules
+from geodetect.detections import Detections
+from geodetect.engines import Engine
+from geodetect.errors import OutputError
+from geodetect.package import ModelPackage
+from geodetect.plan import Plan
+from geodetect.scene import Scene
+from geodetect.survey import sample
+
+_ROW = np.dtype([("box", "<f8", 4), ("score", "<f4"), ("label", "<i4"), ("tile", "<i4")])
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS identity (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS finished (done INTEGER PRIMARY KEY, detections BLOB NOT NULL);
+"""
+_CHANGED = {  # what is said where a part of the identity differs
+    "geodetect": "it was begun by another version of geodetect",
+    "scene": "the scene has changed",
+    "model": "the model is another",
+    "plan": "tiles, bands, stretch or area are others",
+    "score": "a lower score is asked for",
+    "engine": "engine, device or precision are others",
+}
+
+
+class Journal:
+    """What is finished of a run with one output.
+
+    As a context manager: a run that ends well removes it, one that fails leaves it for the next.
+
+    Attributes:
+        path: of the file, hidden beside the output.
+        done: how many of the plan's tiles are finished.
+        found: what an earlier run found in them, as far as it is of use; see `recall`.
+        lacking: why nothing can be kept on this disk, "" where it can.
+    """
+
+    def __init__(self, output: Path) -> None:
+        """Open the output's journal or begin one.
+
+        Raises:
+            OutputError: another run is writing the output.
+        """
+        output = output.resolve()
+        self.path = output.with_name(f".{output.name}.journal")
+        self.done = 0
+        self.found = Detections.empty()
+        self.lacking = ""
+        try:
+            self._database = self._opened()
+        except sqlite3.DatabaseError as error:
+            if "is locked" in str(error):
+                raise OutputError(f"another run is writing {output}; wait for its end, or give another name") from error
+            self._remove()  # damaged: what it held is lost, and soon done again
+            try:
+                self._database = self._opened()
+            except sqlite3.DatabaseError as again:  # a folder of that name, a network that knows no locks
+                self.lacking = str(again)
+                self._database = self._opened(":memory:")
+
+    def recall(self, identity: Mapping[str, str], tiles: int, n_classes: int) -> str:
+        """Take over what an earlier run finished; returns why it is of no use, "" where it is or there was none.
+
+        Args:
+            identity: of this run, see `identity`; the earlier run's must be the same.
+            tiles, n_classes: of this run; the journal is not trusted to keep within them.
+        """
+        before = dict(self._database.execute("SELECT key, value FROM identity"))
+        why = next((_CHANGED[key] for key, value in identity.items() if before.get(key) != value), "") if before else ""
+        if before and not why:
+            try:
+                self.done, self.found = self._finished(tiles, n_classes)
+                return ""
+            except (sqlite3.Error, ValueError):
+                why = "its journal is damaged"
+        self.clear()
+        with self._database:
+            self._database.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
+        return why
+
+    def clear(self) -> None:
+        """Forget an earlier run."""
+        with self._database:
+            self._database.execute("DELETE FROM finished")
+            self._database.execute("DELETE FROM identity")
+
+    def add(self, done: int, found: Detections) -> None:
+        """Write down that the plan's first `done` tiles are finished, and what was found since the last call.
+
+        Raises:
+            OutputError: the disk is full; what was written down before stays.
+        """
+        rows = np.empty(len(found), _ROW)
+        rows["box"], rows["score"], rows["label"], rows["tile"] = found.boxes, found.scores, found.labels, found.tiles
+        try:
+            with self._database:
+                self._database.execute("INSERT INTO finished VALUES (?, ?)", (done, rows.tobytes()))
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"the journal {self.path} cannot be written ({error}); make room and run the same command again: it "
+                f"goes on after {self.done:,} tiles"
+            ) from error
+        self.done = done
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._database.close()
+        if kind is None or not self.done:
+            self._remove()
+
+    def _opened(self, path: str | None = None) -> sqlite3.Connection:
+        database = sqlite3.connect(path or self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            # exclusive before the first access: WAL then needs no shared memory, which network folders lack
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        except BaseException:
+            database.close()
+            raise
+        database.isolation_level = "DEFERRED"
+        return database
+
+    def _finished(self, tiles: int, n_classes: int) -> tuple[int, Detections]:
+        """Return how many tiles are written down and what was found; raises ValueError where it is of no such run."""
+        parts, done = [], 0
+        for done, data in self._database.execute("SELECT done, detections FROM finished ORDER BY done"):
+            rows = np.frombuffer(data, _ROW)
+            boxes, labels, seen_by = rows["box"], rows["label"], rows["tile"]
+            good = np.isfinite(boxes).all() and (boxes[:, 2:] > boxes[:, :2]).all()
+            good &= ((rows["score"] >= 0) & (rows["score"] <= 1)).all()
+            good &= ((labels >= 0) & (labels < n_classes) & (seen_by >= 0) & (seen_by < min(done, tiles))).all()
+            if not good:
+                raise ValueError(f"no detections of {n_classes} classes in {tiles} tiles")
+            parts.append(Detections.of(boxes, rows["score"], labels, seen_by))
+        if not 0 <= done <= tiles:
+            raise ValueError(f"{done} of {tiles} tiles")
+        return done, Detections.concatenate(parts)
+
+    def _remove(self) -> None:
+        for ending in ("", "-wal", "-shm", "-journal"):
+            with contextlib.suppress(OSError):
+                os.unlink(f"{self.path}{ending}")
+
+
+def identity(scene: Scene, package: ModelPackage, plan: Plan, rules: ClassRules, engine: Engine) -> dict[str, str]:
+    """Return all that decides what a network sees in a tile, as texts by the name of its kind."""
+    stretch, card = plan.normaliser.stretch, package.card
+    device = engine.device.split(",")[0]  # how many threads makes no difference
+    windows = np.array([window.bounds for window in plan.windows], np.float64)
+    seen = [scene.bands, plan.canvas, plan.shape, plan.tile, plan.overlap, stretch.low, stretch.high]
+    return {
+        "geodetect": __version__,
+        "scene": _stamp(scene),
+        "model": f"{package.sha256} {_hash(json.dumps(card.to_dict(), sort_keys=True, default=str).encode())}",
+        "plan": _hash(repr(seen).encode(), windows.tobytes()),
+        "score": repr(rules.floor),
+        "engine": f"{engine.name} {engine.version} {device} {engine.precision}",
+    }
+
+
+def _stamp(scene: Scene) -> str:
+    """Return what changes with the scene: its files' sizes and times, of what is no file a sample of its pixels."""
+    told: list[object] = [scene.path, scene.dtype, tuple(scene.grid.transform), scene.grid.height, scene.grid.width]
+    pixels = b""
+    for name in sorted(scene.handle().files):
+        try:
+            state = os.stat(name)
+            told.append((name, state.st_size, state.st_mtime_ns))
+        except OSError:  # on a server, in an archive
+            told.append(name)
+            pixels = pixels or sample(scene)[0].tobytes()
+    return _hash(repr(told).encode(), pixels)
+
+
+def _hash(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()

@@ -1,0 +1,240 @@
+"""A run that was stopped or killed goes on where it was, and gives what one that was not gives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from running import run, same
+
+from geodetect.detections import Detections
+from geodetect.errors import Cancelled, OutputError
+from geodetect.journal import Journal
+from geodetect.progress import Reporter
+
+THIS = {"geodetect": "1", "scene": "a", "model": "m", "plan": "p", "score": "0.05", "engine": "e"}
+
+
+class Stopping(Reporter):
+    """Stops a run after some tiles; keeps its notes."""
+
+    def __init__(self, after: int = 10**9) -> None:
+        self.after, self.notes, self.first = after, [], None
+
+    def progress(self, stage, done, total, found=0):
+        if stage == "detect":
+            self.first = done if self.first is None else self.first
+            if done >= self.after:
+                raise Cancelled("stop")
+
+    def note(self, message):
+        self.notes.append(message)
+
+
+@pytest.fixture
+def output(tmp_path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out" / "found.gpkg"
+
+
+def some(n: int, tile: int = 0) -> Detections:
+    corner = np.arange(n)[:, None] * [1.0, 1.0]
+    return Detections.of(np.hstack([corner, corner + 5]), np.full(n, 0.5), np.zeros(n), np.full(n, tile))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def equal(one, other) -> None:
+    for column in ("boxes", "scores", "labels"):
+        np.testing.assert_array_equal(getattr(one.detections, column), getattr(other.detections, column))
+
+
+@pytest.mark.parametrize("after", [1, 3, 4])
+def test_a_stopped_run_goes_on_and_finds_the_same(scene, reference, output, after):
+    with pytest.raises(Cancelled, match=rf"Stopped after {after} of 4 tiles; the same command goes on from there"):
+        run(scene, output=output, batch_size=1, reporter=Stopping(after))
+    assert files(output.parent) == [".found.gpkg.journal"]
+    reporter = Stopping()
+    result = run(scene, output=output, batch_size=1, reporter=reporter)
+    assert reporter.first == after
+    assert f"going on after {after} of 4 tiles, which an earlier run finished" in reporter.notes
+    equal(result, reference)
+    assert files(output.parent) == ["found.gpkg"]
+
+
+def test_other_batches_and_scores_go_on_too(scene, output):
+    """The journal holds what the network sees, whatever is asked of it later."""
+    with pytest.raises(Cancelled):
+        run(scene, output=output, batch_size=2, reporter=Stopping(2))
+    reporter = Stopping()
+    result = run(scene, output=output, batch_size=3, score=0.6, threads=1, reporter=reporter)
+    assert reporter.first == 2
+    same(result.detections, run(scene, score=0.6).detections)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"tile": 512}, "tiles, bands, stretch or area are others"),
+        ({"stretch": "0,200"}, "tiles, bands, stretch or area are others"),
+        ({"score": 0.01}, "a lower score is asked for"),
+        ({"precision": "float32", "engine": "onnxruntime"}, "engine, device or precision are others"),
+    ],
+)
+def test_other_settings_start_anew_and_say_why(scene, output, changes, why):
+    with pytest.raises(Cancelled):
+        run(scene, output=output, batch_size=1, reporter=Stopping(2))
+    reporter = Stopping()
+    result = run(scene, output=output, reporter=reporter, **changes)
+    assert reporter.first == 0
+    assert f"an earlier run was not finished, but {why}, so this one starts anew" in reporter.notes
+    equal(result, run(scene, **changes))
+
+
+def test_a_scene_that_was_changed_starts_anew(scene, tmp_path, output):
+    copy = tmp_path / "copy.tif"
+    copy.write_bytes(Path(scene).read_bytes())
+    with pytest.raises(Cancelled):
+        run(copy, output=output, batch_size=1, reporter=Stopping(2))
+    os.utime(copy, ns=(1, 1))
+    reporter = Stopping()
+    run(copy, output=output, reporter=reporter)
+    assert any("the scene has changed" in note for note in reporter.notes)
+
+
+def test_it_can_be_told_to_start_anew(scene, output):
+    with pytest.raises(Cancelled):
+        run(scene, output=output, batch_size=1, reporter=Stopping(2))
+    reporter = Stopping()
+    run(scene, output=output, resume=False, reporter=reporter)
+    assert reporter.first == 0
+
+
+def test_a_run_that_is_killed_goes_on(scene, reference, output):
+    command = [sys.executable, "-m", "geodetect", str(scene), "-o", str(output), "--batch-size", "1"]
+    command += ["--score", "0.3", "--engine", "openvino", "--precision", "float32", "--progress", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stdout:
+            if '"detect"' in line and '"done": 0' not in line:
+                running.send_signal(signal.SIGKILL)
+                break
+    assert running.returncode == -signal.SIGKILL
+    assert not output.exists()
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "of 4 tiles, which an earlier run finished" in told
+    assert files(output.parent) == ["found.gpkg"]
+    found = pyogrio.read_dataframe(output, layer="detections")
+    np.testing.assert_array_equal(found.score.to_numpy(np.float32), reference.detections.scores)
+
+
+def test_two_runs_do_not_write_one_output(output):
+    with Journal(output):
+        with pytest.raises(OutputError, match=r"another run is writing .*found.gpkg; wait for its end"):
+            Journal(output)
+        Journal(output.with_name("other.gpkg")).__exit__(None, None, None)
+    with Journal(output):
+        pass
+    assert files(output.parent) == []
+
+
+def test_a_full_disk_keeps_what_was_written(tmp_path):
+    """The limit on a file's size stands for a disk that is full."""
+    code = f"""
+import resource, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_journal import THIS, some
+from geodetect.errors import OutputError
+from geodetect.journal import Journal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try:
+    with Journal(Path({str(tmp_path / "a.gpkg")!r})) as journal:
+        journal.recall(THIS, 1000, 1)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        for done in range(1, 1001):
+            journal.add(done, some(100, done - 1))
+except OutputError as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "cannot be written" in told
+    done = int(told.rsplit("goes on after ", 1)[1].split(" tiles")[0])
+    with Journal(tmp_path / "a.gpkg") as journal:
+        assert journal.recall(THIS, 1000, 1) == ""
+        assert journal.done == done > 5
+        assert len(journal.found) == 100 * done
+
+
+def test_where_no_journal_can_be_kept_the_run_goes_on_without(scene, reference, output):
+    output.with_name(".found.gpkg.journal").mkdir()
+    reporter = Stopping()
+    equal(run(scene, output=output, reporter=reporter), reference)
+    assert any(note.startswith("no journal can be kept beside the output") for note in reporter.notes)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=300))
+def test_any_bytes_in_its_place_start_anew(tmp_path, data):
+    (tmp_path / ".a.gpkg.journal").write_bytes(data)
+    with Journal(tmp_path / "a.gpkg") as journal:
+        journal.recall(THIS, 4, 1)
+        assert (journal.done, len(journal.found)) == (0, 0)
+        journal.add(1, some(2))
+    assert files(tmp_path) == []
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    done=st.integers(-3, 10**6),
+    data=st.one_of(st.binary(max_size=200), st.lists(st.floats(width=32), max_size=44).map(np.float32).map(bytes)),
+)
+def test_a_journal_is_not_trusted(tmp_path, done, data):
+    """What it holds is within this run's tiles, classes and numbers, or it is not used."""
+    journal = Journal(tmp_path / "a.gpkg")
+    journal.recall(THIS, 4, 2)
+    journal.add(1, some(1))
+    journal.__exit__(ValueError, None, None)
+    with sqlite3.connect(journal.path) as database:
+        database.execute("INSERT OR REPLACE INTO finished VALUES (?, ?)", (done, data))
+    database.close()
+    with Journal(tmp_path / "a.gpkg") as journal:
+        why = journal.recall(THIS, 4, 2)
+        assert why in ("", "its journal is damaged")
+        found = journal.found
+        assert 0 <= journal.done <= 4
+        assert np.isfinite(found.boxes).all()
+        assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+        assert ((found.labels >= 0) & (found.labels < 2)).all()
+        assert ((found.tiles >= 0) & (found.tiles < journal.done)).all()
+
+
+def test_its_cost_is_small(tmp_path):
+    """A batch of tiles takes tens of milliseconds at least; to write it down takes far less than 2 % of a slow one."""
+    with Journal(tmp_path / "a.gpkg") as journal:
+        journal.recall(THIS, 300, 1)
+        begun = time.perf_counter()
+        for done in range(1, 301):
+            journal.add(done, some(200, done - 1))
+        assert (time.perf_counter() - begun) / 300 < 0.01
+
+
+def test_it_may_be_written_by_another_thread(tmp_path):
+    with Journal(tmp_path / "a.gpkg") as journal:
+        journal.recall(THIS, 3, 1)
+        thread = threading.Thread(target=journal.add, args=(1, some(1)))
+        thread.start()
+        thread.join()
+        assert journal.done == 1
