@@ -40,6 +40,17 @@ def results():
     return [layer for layer in QgsProject.instance().mapLayers().values() if isinstance(layer, QgsVectorLayer)]
 
 
+def test_a_project_that_was_never_saved_loses_nothing(dock, image, tmp_path):
+    """The result is a file beside the image, and all that belongs to it lies in that file."""
+    project = QgsProject.instance()
+    assert not project.fileName()
+    path, count = detect(dock).source().split("|")[0], dock.results.layer.featureCount()
+    project.clear()
+    again = QgsVectorLayer(path, "again", "ogr")
+    assert isinstance(again.renderer(), QgsCategorizedSymbolRenderer)
+    assert again.featureCount() >= count > 0  # the filter was the project's
+
+
 @pytest.fixture
 def large(dock, desk, image, scene_file, tmp_path):
     """An image that takes the engine some seconds."""
