@@ -86,7 +86,7 @@ def test_info_shows_the_licence_first_and_all_that_a_user_must_know():
     assert lines[2].startswith("Attribution")
     assert "CC BY-NC-SA 4.0" in lines[2]
     text = "\n".join(lines)
-    for words in ("0.3 to 3 m/px", "640 px canvas", "■ plane", "plane 0.5", "AP50 0.84", "marinas", "SHA-256"):
+    for words in ("0.3 to 3 m/px", "640 px canvas", "■ plane", "plane 0.5", "AP50 0.8", "marinas", "SHA-256"):
         assert words in text
 
 
