@@ -96,7 +96,7 @@ def detect(
         overwrite: replace an output that exists.
         preview: .png or .jpg that shows the detections over the scene.
         resume: go on where a run with the same output, scene, model and settings was stopped or killed; a hidden
-            file beside the output keeps what is finished until all is.
+            file beside the output keeps what is finished until all is. False: start anew and keep nothing.
         config: settings; None: the defaults.
         reporter: is told progress and notes, and may cancel.
         settings: fields of `DetectConfig` that replace the configuration's, such as `score=0.4`.
@@ -134,11 +134,11 @@ def detect(
         options = config.engine, config.device, config.precision, config.batch_size, config.threads
         engine = open_engine(package, *options, canvas=plan.canvas)
         try:
-            if journal:
-                if not resume:
-                    journal.clear()
+            if journal and resume:
                 _go_on(journal, identity(opened, package, plan, rules, engine), plan, card, reporter)
-            found = predict_tiles(opened, plan, engine, card, rules, reporter, journal)
+            elif journal:
+                journal.clear()  # it is but the lock, then
+            found = predict_tiles(opened, plan, engine, card, rules, reporter, journal if resume else None)
         except (KeyboardInterrupt, Cancelled) as stop:
             if journal and journal.done and not journal.lacking:
                 total = len(plan.windows)

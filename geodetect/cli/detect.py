@@ -29,7 +29,9 @@ from geodetect.scene import scene_name
 @options.overwrite
 @click.option("--skip-existing", is_flag=True, help="Leave out scenes whose output exists: to go on with many.")
 @click.option(
-    "--resume/--no-resume", default=True, help="Go on where the same run was stopped or killed.  [default: yes]"
+    "--resume/--no-resume",
+    default=True,
+    help="Keep what is finished, and go on where the same run was stopped or killed.  [default: yes]",
 )
 @options.progress
 @options.settings

@@ -188,7 +188,8 @@ class DetectAlgorithm(EngineAlgorithm):
     ) -> dict[str, Any]:
         """Run the engine and fill the sink with what it found."""
         path = os.path.join(folder, LAYER + ".gpkg")
-        words = ["detect", "--output", path, "--progress", "json", *self._settings(parameters, context)]
+        # nothing is kept of a run that does not end: its folder is removed
+        words = ["detect", "--output", path, "--no-resume", "--progress", "json", *self._settings(parameters, context)]
         area, told = self._area(parameters, context, folder)
         answer = self.run_engine([*words, *area, "--", self._source], feedback)
         found = open_found(path, LAYER)

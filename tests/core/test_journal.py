@@ -118,9 +118,11 @@ def test_a_scene_that_was_changed_starts_anew(scene, tmp_path, output):
 def test_it_can_be_told_to_start_anew(scene, output):
     with pytest.raises(Cancelled):
         run(scene, output=output, batch_size=1, reporter=Stopping(2))
-    reporter = Stopping()
-    run(scene, output=output, resume=False, reporter=reporter)
+    reporter = Stopping(2)
+    with pytest.raises(Cancelled, match=r"^stop$"):
+        run(scene, output=output, batch_size=1, resume=False, reporter=reporter)
     assert reporter.first == 0
+    assert files(output.parent) == []
 
 
 def test_a_run_that_is_killed_goes_on(scene, reference, output):
