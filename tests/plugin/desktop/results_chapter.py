@@ -107,16 +107,23 @@ def _review(layer, fid: int) -> str:
 
 
 def _wrong(layer) -> int:
-    """Return a plane that was taken for a ship; where there is none, the ship that is least sure."""
+    """Return a plane that was taken for a ship; where there is none, the ship that is least sure and lies alone."""
     truth = QgsVectorLayer(os.environ["GEODETECT_TRUTH"], "truth")
     planes = [plane.geometry() for plane in truth.getFeatures() if plane["class"] == "plane"]
-    ships = {ship.id(): ship for ship in layer.getFeatures() if ship["class"] == "ship"}
-    for fid, ship in ships.items():
+    found = list(layer.getFeatures())
+    ships = [ship for ship in found if ship["class"] == "ship" and not _covered(ship, found)]
+    for ship in ships:
         for plane in planes:
             common = ship.geometry().intersection(plane).area()
             if common > HALF * max(ship.geometry().area(), plane.area()):
-                return fid
-    return min(ships, key=lambda fid: ships[fid]["score"])
+                return ship.id()
+    return min(ships, key=lambda ship: ship["score"]).id()
+
+
+def _covered(ship, found) -> bool:
+    """Whether another detection lies under a click on a ship's middle."""
+    middle = ship.geometry().centroid()
+    return any(other.id() != ship.id() and other.geometry().contains(middle) for other in found)
 
 
 def _on_map(layer, fid: int) -> QPoint:
