@@ -35,7 +35,7 @@ check-plugin: plugin .venv-full/ready  ## the package against the plugin site's 
 QGIS = qgis python3-qgis xvfb libxtst6 python3-venv
 # QGIS's own Python, not one that an environment puts before it
 QGIS_PYTHON ?= /usr/bin/python3
-IN_QGIS = env -u PYTHONPATH PATH=/usr/bin:/bin GEODETECT_PYTHON=$(CURDIR)/.venv-full/bin/python \
+IN_QGIS = env -u PYTHONPATH LC_ALL=C.UTF-8 PATH=/usr/bin:/bin GEODETECT_PYTHON=$(CURDIR)/.venv-full/bin/python \
 	timeout -k 10 1200 $(CURDIR)/.venv-qgis/bin/python -X faulthandler -m pytest
 
 test-qgis: .venv-full/ready .venv-qgis/ready  ## the plugin in a real QGIS: without a window, then on a virtual screen with clicks
