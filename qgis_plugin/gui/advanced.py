@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from qgis.core import QgsProcessing, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsProcessing, QgsProject, QgsRasterLayer
 from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox, QVBoxLayout
 
 from ..processing.detect import DEVICES, ENGINES, PRECISIONS
+from ..processing.vectors import layer_in_editing
 from ..settings import recall, remember
 from .labels import sentence
 from .output_path import default_output, is_writable, unused
@@ -83,7 +84,7 @@ class AdvancedBox(QgsCollapsibleGroupBox):
             text = self.tr("Writes {name} beside the image.").format(name=name)
         elif output == chosen:
             text = self.tr("Writes {name}.").format(name=name)
-        elif _edited(chosen):
+        elif layer_in_editing(chosen, QgsProject.instance()) is not None:
             text = self.tr("{chosen} is being edited; writes {name}.").format(chosen=_name(chosen), name=name)
         elif os.path.exists(chosen):
             text = self.tr("{chosen} exists; writes {name}.").format(chosen=_name(chosen), name=name)
@@ -176,14 +177,3 @@ def _combo(values: Sequence[str], automatic: str, tooltip: str) -> QComboBox:
 
 def _name(path: str) -> str:
     return os.path.basename(path)
-
-
-def _edited(path: str) -> bool:
-    """Whether a layer of the project that is being edited lies in a file."""
-    layers = QgsProject.instance().mapLayers().values()
-    return any(
-        isinstance(layer, QgsVectorLayer)
-        and layer.isEditable()
-        and os.path.normcase(layer.source().split("|")[0]) == os.path.normcase(path)
-        for layer in layers
-    )

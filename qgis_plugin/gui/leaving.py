@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 
 from qgis.core import QgsApplication, QgsTask
 from qgis.gui import QgsProcessingAlgorithmDialogBase
-from qgis.PyQt.QtCore import QCoreApplication, QEventLoop
 from qgis.PyQt.QtWidgets import QApplication
 
+from .waiting import wait_until
+
 TASK = "QgsProcessingAlgRunnerTask"
-STEP = 0.02  # s between looks at the runs that are waited for
 
 
 def end_runs(titles: Collection[str], seconds: float) -> bool:
@@ -23,14 +22,7 @@ def end_runs(titles: Collection[str], seconds: float) -> bool:
     """
     for task in _runs(titles):
         task.cancel()
-    end = time.monotonic() + seconds
-    while _runs(titles):
-        if time.monotonic() > end:
-            return False
-        # Not waitForFinished(): it keeps Python's lock, and so the task from ending.
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-        time.sleep(STEP)
-    return True
+    return wait_until(lambda: not _runs(titles), seconds)
 
 
 def close_dialogs(ids: Collection[str]) -> None:

@@ -9,9 +9,8 @@ from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QCoreApplication, pyqtSignal
 from qgis.PyQt.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
+from ..processing.rasters import SERVICES
 from .labels import sentence
-
-SERVICES = ("wms", "wcs", "arcgismapserver", "vectortile")  # XYZ tiles are "wms" to QGIS
 
 
 class RasterChoice(QWidget):

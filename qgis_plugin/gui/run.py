@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +15,12 @@ from qgis.core import (
     QgsProject,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QEventLoop, QObject, pyqtSignal
+from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ..processing.sinks import discard
+from .waiting import wait_until
 
 ALGORITHM = "geodetect:detect"
-STEP = 0.02  # s between looks at a task that is waited for
 
 
 @dataclass(frozen=True)
@@ -128,14 +127,7 @@ class DetectRun(QObject):
 
     def wait(self, seconds: float) -> bool:
         """Wait in this thread for the run to end; returns whether it did."""
-        end = time.monotonic() + seconds
-        while self._task is not None:
-            if time.monotonic() > end:
-                return False
-            # Not waitForFinished(): it keeps Python's lock, and so the task from ending; its end is told by an event.
-            QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-            time.sleep(STEP)
-        return True
+        return wait_until(lambda: self._task is None, seconds)
 
     def _executed(self, successful: bool, results: dict[str, Any]) -> None:
         self._task = None

@@ -13,12 +13,14 @@ from typing import Any
 
 from qgis.core import (
     NULL,
+    QgsCoordinateReferenceSystem,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsProcessingUtils,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
@@ -26,7 +28,10 @@ from qgis.PyQt.QtGui import QIcon
 from ..about import help_url, icon_path
 from ..core.engine_process import Answer, EngineCancelled, EngineError, run_engine
 from ..engine import engine_python, known_state
+from ..styling import Dressing
 from .progress import Listener
+from .results import LayerResult
+from .sinks import write_result
 
 _OPTION = re.compile(r"--([a-z][a-z-]*[a-z])")
 
@@ -37,6 +42,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     def __init__(self) -> None:
         super().__init__()
         self._refusal = ""  # why it cannot be done, found out in the main thread
+        self._result: LayerResult | None = None  # the layer that was made
         self._names: dict[str, str] = {}  # path that the engine was given: what the user calls it
 
     def tr(self, text: str) -> str:
@@ -143,6 +149,35 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         # Raised here, not above: QGIS never lets go of what it is given, nor of the layers, sinks and files that the
         # frames of its traceback hold. They were closed when Python ended, by a GDAL that was gone: QGIS crashed.
         raise QgsProcessingException(told)
+
+    def postProcessAlgorithm(  # noqa: N802
+        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Let style, licence and settings go with the layer that was made, if one was; in the main thread."""
+        if self._result is not None:
+            self._result.finish(context, feedback)
+        return {}
+
+    def deliver(
+        self,
+        name: str,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+        found: QgsVectorLayer,
+        crs: QgsCoordinateReferenceSystem,
+        dressing: Dressing,
+    ) -> str:
+        """Copy the engine's layer into a sink and see to its style; returns the destination, "" where none is wanted.
+
+        Raises:
+            QgsProcessingException, EngineCancelled: see `sinks.write_result`.
+        """
+        destination = write_result(self, name, parameters, context, feedback, found, crs)
+        if destination:
+            self._result = LayerResult(destination, dressing)
+            self._result.announce(context)
+        return destination
 
     def run_engine(self, words: Sequence[str], feedback: QgsProcessingFeedback) -> Answer:
         """Run one command of the engine and return its answer; its progress, notes and log go to the feedback.

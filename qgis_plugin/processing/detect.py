@@ -27,8 +27,6 @@ from ..styling import Dressing
 from .area import Ground, area_of, area_words, bounds, read_polygons
 from .base import EngineAlgorithm
 from .rasters import raster_source, warn_of_crs
-from .results import LayerResult
-from .sinks import write_result
 from .vectors import check_output, open_found, result_crs
 
 INPUT, MODEL, CLASSES, SCORE, SCORES = "INPUT", "MODEL", "CLASSES", "SCORE", "SCORES"
@@ -51,7 +49,6 @@ class DetectAlgorithm(EngineAlgorithm):
         self._source = ""
         self._ground: Ground  # from `check` on
         self._file_crs = QgsCoordinateReferenceSystem()
-        self._result: LayerResult | None = None
 
     def name(self) -> str:
         """Return the name within the provider."""
@@ -201,19 +198,9 @@ class DetectAlgorithm(EngineAlgorithm):
                 )
             )
         dressing = Dressing.of(path, LAYER, crs.isValid()).with_area(told)
-        destination = write_result(self, OUTPUT, parameters, context, feedback, found, crs)
-        self._result = LayerResult(destination, dressing)
-        self._result.announce(context)
+        destination = self.deliver(OUTPUT, parameters, context, feedback, found, crs, dressing)
         self._tell(answer.result, feedback)
         return {OUTPUT: destination, COUNT: int(answer.result["count"])}
-
-    def postProcessAlgorithm(  # noqa: N802
-        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> dict[str, Any]:
-        """Let style, licence and settings go with the layer."""
-        if self._result is not None:
-            self._result.finish(context, feedback)
-        return {}
 
     def _settings(self, parameters: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         """Return the engine's options but that of the area."""

@@ -22,8 +22,6 @@ from qgis.core import (
 from ..styling import Dressing
 from .base import EngineAlgorithm
 from .report import page
-from .results import LayerResult
-from .sinks import write_result
 from .vectors import check_output, open_found, write_source
 
 DETECTIONS, TRUTH, CLASS_FIELD, IOU, SCORE = "DETECTIONS", "TRUTH", "CLASS_FIELD", "IOU", "SCORE"
@@ -35,10 +33,6 @@ Number = QgsProcessingParameterNumber
 
 class EvaluateAlgorithm(EngineAlgorithm):
     """Precision, recall, F1 and average precision, and a layer of hits, misses and false alarms."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._result: LayerResult | None = None
 
     def name(self) -> str:
         """Return the name within the provider."""
@@ -156,14 +150,6 @@ class EvaluateAlgorithm(EngineAlgorithm):
         )
         return results
 
-    def postProcessAlgorithm(  # noqa: N802
-        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> dict[str, Any]:
-        """Let the style go with the layer of errors."""
-        if self._result is not None:
-            self._result.finish(context, feedback)
-        return {}
-
     def _handed(
         self,
         parameters: dict[str, Any],
@@ -188,12 +174,9 @@ class EvaluateAlgorithm(EngineAlgorithm):
         crs = self.parameterAsSource(parameters, DETECTIONS, context).sourceCrs()
         if not crs.isValid():
             crs = self.parameterAsSource(parameters, TRUTH, context).sourceCrs()
-        destination = write_result(self, ERRORS, parameters, context, feedback, found, crs)
-        if not destination:
-            return {}
-        self._result = LayerResult(destination, Dressing.of(errors, LAYER, crs.isValid()))
-        self._result.announce(context)
-        return {ERRORS: destination}
+        dressing = Dressing.of(errors, LAYER, crs.isValid())
+        destination = self.deliver(ERRORS, parameters, context, feedback, found, crs, dressing)
+        return {ERRORS: destination} if destination else {}
 
 
 def _share(value: float | None) -> str:

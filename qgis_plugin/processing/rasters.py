@@ -8,6 +8,7 @@ import re
 from qgis.core import QgsProcessingException, QgsProcessingFeedback, QgsRasterLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
+SERVICES = ("wms", "wcs", "arcgismapserver", "vectortile")  # XYZ tiles are "wms" to QGIS
 _OPTIONS = re.compile(r"\|(option|credential):.*$", re.DOTALL)  # what QGIS adds to the name that GDAL opens
 
 
@@ -18,7 +19,7 @@ def raster_source(layer: QgsRasterLayer, feedback: QgsProcessingFeedback) -> str
         QgsProcessingException: the layer is no raster that another program can open.
     """
     name, kind = layer.name(), layer.providerType()
-    if kind in ("wms", "wcs", "arcgismapserver"):
+    if kind in SERVICES:
         raise QgsProcessingException(
             _tr(
                 "“{name}” is a web map service, which has no pixels of its own; export the part that you need to "

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProviderRegistry,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..styling import Dressing, DressUp
+from .sinks import place_of
 
 
 @dataclass(frozen=True)
@@ -40,28 +40,20 @@ class LayerResult:
         if layer is not None:
             self.dressing.put_on(layer)
             return
-        path = self._file()
-        if not path:
+        path, table = place_of(self.destination)
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if not os.path.isfile(path):
             told = _tr("Style and licence are not stored in the database.")
             feedback.pushWarning(told)
         elif not path.lower().endswith(".gpkg"):
-            written = QgsVectorLayer(self.destination, os.path.splitext(os.path.basename(path))[0], "ogr")
+            written = QgsVectorLayer(self.destination, stem, "ogr")
             self.dressing.save_beside(written, path)
         else:
             try:
-                self.dressing.store(path, self._table(path))
+                self.dressing.store(path, table or stem)
             except sqlite3.Error as error:  # the objects are there, which matters most
                 told = _tr("Style and licence could not be stored in {path}: {reason}")
                 feedback.pushWarning(told.format(path=path, reason=error))
-
-    def _file(self) -> str:
-        """Return the result's file, "" where it is in none."""
-        path = str(QgsProviderRegistry.instance().decodeUri("ogr", self.destination).get("path") or "")
-        return path if os.path.isfile(path) else ""
-
-    def _table(self, path: str) -> str:
-        parts = QgsProviderRegistry.instance().decodeUri("ogr", self.destination)
-        return str(parts.get("layerName") or os.path.splitext(os.path.basename(path))[0])
 
 
 def _tr(text: str) -> str:

@@ -87,12 +87,12 @@ def output_place(value: Any, context: QgsProcessingContext) -> str:
 
 def file_of(destination: str) -> str:
     """Return the file of a destination, there or not; of one in a database or in memory what is no file."""
-    return os.path.abspath(_parts(destination)[0])
+    return os.path.abspath(place_of(destination)[0])
 
 
 def discard(destination: str, shared: bool = False) -> None:
     """Remove what was written of a result; of a file that holds other layers, its table alone."""
-    path, table = _parts(destination)
+    path, table = place_of(destination)
     if not os.path.isfile(path):
         return
     if shared:
@@ -107,8 +107,8 @@ def discard(destination: str, shared: bool = False) -> None:
                 os.remove(path + ending)
 
 
-def _parts(destination: str) -> tuple[str, str]:
-    """Return file and table of a destination."""
+def place_of(destination: str) -> tuple[str, str]:
+    """Return file and table of a destination, there or not; "" where it names none."""
     if destination.startswith("ogr:"):
         uri = QgsDataSourceUri(destination[len("ogr:") :])
         return uri.database(), uri.table()

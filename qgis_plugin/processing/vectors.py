@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
+    QgsProject,
     QgsProviderRegistry,
     QgsVectorFileWriter,
     QgsVectorLayer,
@@ -121,14 +122,21 @@ def check_output(value: Any, context: QgsProcessingContext) -> None:
     path = output_place(value, context)
     if not path.lower().endswith((".gpkg", ".shp", ".geojson", ".json", ".fgb", ".sqlite")) or not os.path.exists(path):
         return
-    project = context.project()
-    for layer in project.mapLayers().values() if project else ():
-        if isinstance(layer, QgsVectorLayer) and layer.isEditable() and _is_file(layer, path):
-            told = _tr("“{name}” is being edited and lies in {path}; save its edits first, or give another name.")
-            raise QgsProcessingException(told.format(name=layer.name(), path=path))
+    layer = layer_in_editing(path, context.project())
+    if layer is not None:
+        told = _tr("“{name}” is being edited and lies in {path}; save its edits first, or give another name.")
+        raise QgsProcessingException(told.format(name=layer.name(), path=path))
     if os.path.exists(path + "-wal"):
         told = _tr("{path} is open, perhaps as a layer of this project; remove the layer, or give another name.")
         raise QgsProcessingException(told.format(path=path))
+
+
+def layer_in_editing(path: str, project: QgsProject | None) -> QgsVectorLayer | None:
+    """Return the project's layer that lies in a file and is being edited, None where there is none."""
+    for layer in project.mapLayers().values() if project else ():
+        if isinstance(layer, QgsVectorLayer) and layer.isEditable() and _is_file(layer, path):
+            return layer
+    return None
 
 
 def _is_file(layer: QgsVectorLayer, path: str) -> bool:

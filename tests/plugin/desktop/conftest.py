@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import host
 import pytest
 from launch import ROOT, Desktop, Ended, screen
 
 DRAW = """
 import sys
 from geodetect.demo.scene import make_scene
-make_scene(sys.argv[1], size=2000, seed=3)
+make_scene(sys.argv[1], size=int(sys.argv[2]), seed=3)
 """
+SIZE = 2000  # px of the scene
 TIMES = 6  # the scene is repeated so often in either direction for runs that are broken off
 
 
@@ -69,8 +71,8 @@ def play_all(engine: str, folder: Path) -> Starts:
     images = folder / "images ü"
     images.mkdir()
     scene, mosaic = images / "harbour.tif", images / "mosaic.vrt"
-    subprocess.run([engine, "-I", "-c", DRAW, str(scene)], check=True, timeout=120)
-    repeat(scene, mosaic)
+    subprocess.run([engine, "-I", "-c", DRAW, str(scene), str(SIZE)], check=True, timeout=120)
+    host.mosaic(mosaic, scene, TIMES, SIZE)
     subprocess.run([sys.executable, "-m", "tools.build_plugin", "--into", str(folder)], check=True, cwd=ROOT)
     project, environment = folder / "harbour.qgz", folder / "engine"
     environment.symlink_to(Path(engine).parents[1])
@@ -96,39 +98,8 @@ def play_all(engine: str, folder: Path) -> Starts:
 def seconds_until_gone(pids: list[int], most: float = 20) -> float | None:
     """Wait for processes to end; None where they do not."""
     begun = time.monotonic()
-    while any(running(pid) for pid in pids):
+    while host.alive(pids):
         if time.monotonic() - begun > most:
             return None
         time.sleep(0.05)
     return time.monotonic() - begun
-
-
-def running(pid: int) -> bool:
-    """Whether a process runs; those that have ended and are not yet waited for do not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def repeat(scene: Path, mosaic: Path) -> None:
-    """Write a VRT that repeats a scene of 2000 px."""
-    size = 2000
-    bands = []
-    for band, colour in enumerate(("Red", "Green", "Blue"), 1):
-        parts = "".join(
-            f'<SimpleSource><SourceFilename relativeToVRT="1">{scene.name}</SourceFilename>'
-            f"<SourceBand>{band}</SourceBand>"
-            f'<SrcRect xOff="0" yOff="0" xSize="{size}" ySize="{size}"/>'
-            f'<DstRect xOff="{x * size}" yOff="{y * size}" xSize="{size}" ySize="{size}"/></SimpleSource>'
-            for x in range(TIMES)
-            for y in range(TIMES)
-        )
-        bands.append(
-            f'<VRTRasterBand dataType="Byte" band="{band}"><ColorInterp>{colour}</ColorInterp>{parts}</VRTRasterBand>'
-        )
-    mosaic.write_text(
-        f'<VRTDataset rasterXSize="{size * TIMES}" rasterYSize="{size * TIMES}"><SRS>EPSG:32631</SRS>'
-        f"<GeoTransform>500000, 0.5, 0, 5000000, 0, -0.5</GeoTransform>{''.join(bands)}</VRTDataset>",
-        "utf-8",
-    )

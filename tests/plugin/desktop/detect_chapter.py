@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from desk import alive, children
+from host import alive, children
 from parts import dock, drawn, iface, layers, left_behind, messages, shown
 from play import Latency, Player, Story
 from qgis.core import QgsApplication, QgsProject

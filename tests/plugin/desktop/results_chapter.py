@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from desk import children
+from host import children
 from parts import changed, dock, drawn, iface, shown
 from play import Player, Story
 from qgis.core import QgsVectorLayer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import qgis.utils
-from desk import children
+from host import children
 from parts import NAME, algorithms, choices, dock, drawn, gone, iface, open_window, plugin, shown
 from play import Player, Story
 from qgis.core import QgsProject

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from desk import children
+from host import children
 from parts import dock, iface, open_window
 from play import Player, Story
 from user import User

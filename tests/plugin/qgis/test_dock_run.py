@@ -9,7 +9,8 @@ import time
 from contextlib import closing
 
 import pytest
-from desk import Gaps, alive, children, events, mosaic, until
+from desk import Gaps, events, until
+from host import alive, children, mosaic
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsProcessing,

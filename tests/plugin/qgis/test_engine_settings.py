@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from desk import Gaps, children, events, until
+from desk import Gaps, events, until
+from host import children
 from qgis.core import QgsApplication, QgsNetworkAccessManager, QgsSettings
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest

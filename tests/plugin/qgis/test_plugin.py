@@ -5,7 +5,8 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from desk import Desk, algorithm_dialogs, children, events, mosaic, until
+from desk import Desk, algorithm_dialogs, events, until
+from host import children, mosaic
 from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsProject, QgsRasterLayer
 from qgis.gui import QgsBrowserGuiModel
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, Qt

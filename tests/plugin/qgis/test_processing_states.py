@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
-from desk import children
 from detecting import ALGORITHM, HALF, Listening, in_qgis_process, run
+from host import children
 from qgis.core import (
     QgsApplication,
     QgsProcessingContext,
