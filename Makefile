@@ -7,7 +7,7 @@ VENV = $(PYTHON) -m venv --clear $(1) || { [ "$$(id -u)" = 0 ] && apt-get instal
 	$(PYTHON) -m venv --clear $(1); } || { echo "first install python3-venv: sudo apt-get install python3-venv"; exit 1; }
 FULL = .venv-full/bin/python -m
 
-.PHONY: demo test lint bench plugin check-plugin test-qgis translations clean
+.PHONY: chromium demo test lint bench plugin check-plugin test-qgis translations clean
 
 demo: .venv/ready  ## make a sample scene, find its planes and ships, compare with what was drawn
 	.venv/bin/geodetect demo
@@ -15,7 +15,12 @@ demo: .venv/ready  ## make a sample scene, find its planes and ships, compare wi
 # MindSpore's data pipelines have crashed in a process that ran a thousand tests before, so theirs have one of their own
 PIPELINES = tests/train/test_data_loader.py tests/train/test_training_loop.py
 
-test: .venv-full/ready  ## everything, with MindSpore and ONNX Runtime
+chromium:  # the tests look at the report of a batch in it
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
+	  echo "no chromium, so reports are not looked at in a browser: sudo apt-get install chromium"
+
+test: .venv-full/ready chromium  ## everything, with MindSpore and ONNX Runtime
 	$(FULL) pytest tests/core tests/plugin tests/test_notebooks.py
 	$(FULL) pytest tests/train $(PIPELINES:%=--ignore=%)
 	$(FULL) pytest $(PIPELINES)

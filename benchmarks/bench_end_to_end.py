@@ -26,7 +26,7 @@ def loaded(scene: Path, engine: str, precision: str) -> tuple[Engine, list[np.nd
     with open_scene(scene, threads=os.cpu_count() or 2) as opened:
         plan = make_plan(opened, package.card, DetectConfig())
         network = open_engine(package, engine, precision=precision, canvas=plan.canvas)
-        images = [batch.images.copy() for batch in batches(opened, plan, network.batch_size)]
+        images = [batch.images.copy() for batch in batches(opened, plan, network.batch_size) if batch.tiles]
     return network, images
 
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geodetect import errors, networks
+    from geodetect.batch.run import BatchOptions, BatchResult, run_batch
+    from geodetect.batch.sources import find_scenes
     from geodetect.config import DetectConfig
     from geodetect.demo import make_scene
     from geodetect.evaluation import Evaluation, MapObjects
+    from geodetect.mosaic import merge_results
     from geodetect.outlook import forecast
     from geodetect.package import ModelPackage, open_package
-    from geodetect.pipeline import DetectResult, detect
+    from geodetect.pipeline import Detector, DetectResult, detect
     from geodetect.registry import catalogue, import_file, pull, resolve
     from geodetect.scene import Scene, open_scene
     from geodetect.vectors import evaluate
@@ -21,8 +24,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchOptions",
+    "BatchResult",
     "DetectConfig",
     "DetectResult",
+    "Detector",
     "Evaluation",
     "MapObjects",
     "ModelPackage",
@@ -32,20 +38,26 @@ __all__ = [
     "detect",
     "errors",
     "evaluate",
+    "find_scenes",
     "forecast",
     "import_file",
     "make_scene",
+    "merge_results",
     "networks",
     "open_package",
     "open_scene",
     "pull",
     "resolve",
+    "run_batch",
 ]
 
 # public name: module that holds it, loaded when first asked for, so that `import geodetect` costs nothing
 _PUBLIC = {
+    "BatchOptions": "batch.run",
+    "BatchResult": "batch.run",
     "DetectConfig": "config",
     "DetectResult": "pipeline",
+    "Detector": "pipeline",
     "Evaluation": "evaluation",
     "MapObjects": "evaluation",
     "ModelPackage": "package",
@@ -54,13 +66,16 @@ _PUBLIC = {
     "catalogue": "registry",
     "detect": "pipeline",
     "evaluate": "vectors",
+    "find_scenes": "batch.sources",
     "forecast": "outlook",
     "import_file": "registry",
     "make_scene": "demo",
+    "merge_results": "mosaic",
     "open_package": "package",
     "open_scene": "scene",
     "pull": "registry",
     "resolve": "registry",
+    "run_batch": "batch.run",
 }
 _MODULES = ("errors", "networks")
 

@@ -28,16 +28,18 @@ class Batch:
     Attributes:
         images: (b, 3, S, S) float32, canvas; b is the engine's batch size, less in the last batch.
         tiles: (index, window) of each canvas.
-        passed: how many of the plan's tiles are behind it, empty ones included.
+        span: the plan's tiles that are behind it, those without a valid pixel included.
     """
 
     images: np.ndarray
     tiles: list[tuple[int, Window]]
-    passed: int
+    span: range
 
 
-def batches(scene: Scene, plan: Plan, batch_size: int, first: int = 0) -> Generator[Batch, None, None]:
-    """Yield the plan's tiles from `first` on in batches, in order, leaving out tiles without a valid pixel.
+def batches(scene: Scene, plan: Plan, batch_size: int, span: range | None = None) -> Generator[Batch, None, None]:
+    """Yield a span of the plan's tiles, None: all, in batches and in order.
+
+    Tiles without a valid pixel are in no batch's images. The last batch may have none.
 
     A batch's images are overwritten once the second next batch has been taken. Close the generator to stop early.
 
@@ -47,7 +49,8 @@ def batches(scene: Scene, plan: Plan, batch_size: int, first: int = 0) -> Genera
     """
     queue: Queue = Queue(maxsize=_AHEAD)
     stop = threading.Event()
-    feeder = threading.Thread(target=_feed, args=(scene, plan, batch_size, first, queue, stop), daemon=True)
+    span = range(len(plan.windows)) if span is None else span
+    feeder = threading.Thread(target=_feed, args=(scene, plan, batch_size, span, queue, stop), daemon=True)
     feeder.start()
     try:
         while (item := queue.get()) is not None:
@@ -59,7 +62,7 @@ def batches(scene: Scene, plan: Plan, batch_size: int, first: int = 0) -> Genera
         feeder.join(timeout=0.3)  # a read from a slow server may take longer: it ends by itself
 
 
-def _feed(scene: Scene, plan: Plan, batch_size: int, first: int, queue: Queue, stop: threading.Event) -> None:
+def _feed(scene: Scene, plan: Plan, batch_size: int, span: range, queue: Queue, stop: threading.Event) -> None:
     """Fill the queue from a thread of its own; ends it with None or the exception that was met."""
 
     def put(item: object) -> None:
@@ -70,25 +73,26 @@ def _feed(scene: Scene, plan: Plan, batch_size: int, first: int, queue: Queue, s
                 continue
 
     try:
-        ring = _buffers(plan, batch_size)
+        ring = _buffers(plan, batch_size, len(span))
         tiles: list[tuple[int, Window]] = []
-        for index, tile in enumerate(_tiles(scene, plan, first, stop), first):
+        first = span.start
+        for index, tile in zip(span, _tiles(scene, plan, span, stop), strict=False):  # fewer tiles where it is stopped
             if not tile.is_empty:
                 plan.normaliser(tile.pixels, tile.valid, ring[0][len(tiles)])
                 tiles.append((index, tile.window))
-            if len(tiles) == len(ring[0]) or (tiles and index == len(plan.windows) - 1):
-                put(Batch(ring[0][: len(tiles)], tiles, index + 1))
+            if len(tiles) == len(ring[0]) or index == span.stop - 1:
+                put(Batch(ring[0][: len(tiles)], tiles, range(first, index + 1)))
                 ring.rotate(-1)
-                tiles = []
+                tiles, first = [], index + 1
         put(None)
     except BaseException as error:  # handed to the thread that waits for the batches
         put(error)
 
 
-def _buffers(plan: Plan, batch_size: int) -> deque[np.ndarray]:
+def _buffers(plan: Plan, batch_size: int, tiles: int) -> deque[np.ndarray]:
     """Return room for the batches under way, no more than the tiles need."""
-    batch = max(1, min(batch_size, len(plan.windows)))
-    count = min(BUFFERS, -(-len(plan.windows) // batch) or 1)
+    batch = max(1, min(batch_size, tiles))
+    count = min(BUFFERS, -(-tiles // batch) or 1)
     shape = batch, len(plan.normaliser.mean), plan.canvas, plan.canvas
     try:
         return deque(np.zeros(shape, np.float32) for _ in range(count))
@@ -98,8 +102,8 @@ def _buffers(plan: Plan, batch_size: int) -> deque[np.ndarray]:
         ) from error
 
 
-def _tiles(scene: Scene, plan: Plan, first: int, stop: threading.Event) -> Iterator[Tile]:
-    """Read the windows in order, a few ahead; a local file by one thread, so that each block is decoded once."""
+def _tiles(scene: Scene, plan: Plan, span: range, stop: threading.Event) -> Iterator[Tile]:
+    """Read a span of windows in order, a few ahead; a local file by one thread, so that each block is decoded once."""
     readers = _REMOTE_READERS if scene.is_remote else 1
 
     def read(window: Window) -> Tile:
@@ -109,7 +113,7 @@ def _tiles(scene: Scene, plan: Plan, first: int, stop: threading.Event) -> Itera
     pending: deque[Future[Tile]] = deque()
     pool = ThreadPoolExecutor(readers, thread_name_prefix="reader")
     try:
-        for window in plan.windows[first:]:
+        for window in plan.windows[span.start : span.stop]:
             pending.append(pool.submit(read, window))
             if len(pending) > 2 * readers:
                 yield pending.popleft().result()

@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 
 from geodetect import geopackage
+from geodetect.cells import plain_cell
 from geodetect.errors import OutputError
 from geodetect.features import Features
 from geodetect.files import replacing
@@ -58,7 +59,8 @@ def _geojson(path: Path, features: Features) -> None:
     if features.crs is not None and features.crs.is_geographic:
         # Scenes beyond the antimeridian count on to 360; GDAL would cut such polygons away.
         turns = np.floor((shapely.bounds(geometry)[:, 0] + 180) / 360) if len(geometry) else np.empty(0)
-        moved = shapely.get_coordinates(geometry) - np.stack([np.repeat(turns * 360, 5), np.zeros(5 * len(turns))], 1)
+        moved, owner = shapely.get_coordinates(geometry, return_index=True)
+        moved[:, 0] -= 360 * turns[owner]
         geometry = shapely.set_coordinates(geometry.copy(), moved)
     geopackage.write_layer(path, LAYER, geometry, features.columns, features.wkt, "GeoJSON", **options)
 
@@ -72,18 +74,21 @@ def _parquet(path: Path, features: Features) -> None:
 
 
 def _csv(path: Path, features: Features) -> None:
-    """Write attributes, the box in scene px and the polygon as WKT in map units."""
+    """Write attributes, the box in scene px and the polygon as WKT in map units; no text is a formula."""
     header = [*features.columns, "xmin_px", "ymin_px", "xmax_px", "ymax_px", "wkt"]
     wkt = shapely.to_wkt(features.geometry, rounding_precision=-1)
-    columns = [
-        ["" if column.dtype.kind == "f" and value != value else value for value in column.tolist()]
-        for column in features.columns.values()
-    ]
+    columns = [[_cell(value) for value in column.tolist()] for column in features.columns.values()]
     boxes = features.boxes.round(3).T.tolist()
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(zip(*columns, *boxes, wkt.tolist(), strict=True))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain_cell(value)
+    return "" if value != value else value  # NaN: not known
 
 
 def _coco(path: Path, features: Features, run: Mapping[str, Any], classes: Sequence[str], grid: GeoGrid) -> None:

@@ -72,5 +72,13 @@ def replacing(path: Path) -> Iterator[Path]:
             left.unlink()
 
 
+def clear_leftovers(path: Path) -> None:
+    """Remove what writers of `path` left that were killed; only while no other can be writing it."""
+    path = path.resolve()
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}{glob.escape(path.suffix)}*"):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")

@@ -11,6 +11,7 @@ from affine import Affine
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
+    from shapely import Polygon
 
 _LATTICE = 17  # points an axis at which the ground size of a pixel is computed; between them it is interpolated
 
@@ -49,6 +50,13 @@ class GeoGrid:
         boxes = np.asarray(boxes, np.float64)
         x, y = self.to_map(boxes[:, [0, 2, 2, 0, 0]], boxes[:, [1, 1, 3, 3, 1]])
         return np.stack([x, y], axis=-1)
+
+    @property
+    def footprint(self) -> Polygon:
+        """The scene's outline on the map: its outer corners, from the top left, clockwise in px."""
+        import shapely
+
+        return shapely.Polygon(self.rings(np.array([[0, 0, self.width, self.height]]))[0])
 
     @property
     def gsd(self) -> tuple[float, float] | None:

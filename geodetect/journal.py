@@ -30,7 +30,7 @@ from geodetect.survey import sample
 _ROW = np.dtype([("box", "<f8", 4), ("score", "<f4"), ("label", "<i4"), ("tile", "<i4")])
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS identity (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS finished (done INTEGER PRIMARY KEY, detections BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS finished (first INTEGER PRIMARY KEY, past INTEGER NOT NULL, detections BLOB NOT NULL);
 """
 _CHANGED = {  # what is said where a part of the identity differs
     "geodetect": "it was begun by another version of geodetect",
@@ -49,7 +49,7 @@ class Journal:
 
     Attributes:
         path: of the file, hidden beside the output.
-        done: how many of the plan's tiles are finished.
+        finished: the plan's tiles that are finished, as spans of indices in the order in which they were added.
         found: what an earlier run found in them, as far as it is of use; see `recall`.
         lacking: why nothing can be kept on this disk, "" where it can.
     """
@@ -62,7 +62,7 @@ class Journal:
         """
         output = output.resolve()
         self.path = output.with_name(f".{output.name}.journal")
-        self.done = 0
+        self.finished: list[range] = []
         self.found = Detections.empty()
         self.lacking = ""
         try:
@@ -77,6 +77,24 @@ class Journal:
                 self.lacking = str(again)
                 self._database = self._opened(":memory:")
 
+    @property
+    def done(self) -> int:
+        """How many of the plan's tiles are finished."""
+        return sum(map(len, self.finished))
+
+    def missing(self, span: range) -> list[range]:
+        """Return what of a span of the plan's tiles is not finished, in order."""
+        gaps, at = [], span.start
+        for part in sorted(self.finished, key=lambda part: part.start):
+            if at < part.start:
+                gaps.append(range(at, min(part.start, span.stop)))
+            at = max(at, part.stop)
+            if at >= span.stop:
+                break
+        else:
+            gaps.append(range(at, span.stop))
+        return [gap for gap in gaps if gap]
+
     def recall(self, identity: Mapping[str, str], tiles: int, n_classes: int) -> str:
         """Take over what an earlier run finished; returns why it is of no use, "" where it is or there was none.
 
@@ -88,7 +106,7 @@ class Journal:
         why = next((_CHANGED[key] for key, value in identity.items() if before.get(key) != value), "") if before else ""
         if before and not why:
             try:
-                self.done, self.found = self._finished(tiles, n_classes)
+                self.finished, self.found = self._stored(tiles, n_classes)
                 return ""
             except (sqlite3.Error, ValueError):
                 why = "its journal is damaged"
@@ -99,12 +117,13 @@ class Journal:
 
     def clear(self) -> None:
         """Forget an earlier run."""
+        self.finished, self.found = [], Detections.empty()
         with self._database:
             self._database.execute("DELETE FROM finished")
             self._database.execute("DELETE FROM identity")
 
-    def add(self, done: int, found: Detections) -> None:
-        """Write down that the plan's first `done` tiles are finished, and what was found since the last call.
+    def add(self, span: range, found: Detections) -> None:
+        """Write down that a span of the plan's tiles is finished, and what was found in it.
 
         Raises:
             OutputError: the disk is full; what was written down before stays.
@@ -113,21 +132,26 @@ class Journal:
         rows["box"], rows["score"], rows["label"], rows["tile"] = found.boxes, found.scores, found.labels, found.tiles
         try:
             with self._database:
-                self._database.execute("INSERT INTO finished VALUES (?, ?)", (done, rows.tobytes()))
+                values = span.start, span.stop, rows.tobytes()
+                self._database.execute("INSERT INTO finished VALUES (?, ?, ?)", values)
         except sqlite3.Error as error:
             raise OutputError(
                 f"the journal {self.path} cannot be written ({error}); make room and run the same command again: it "
                 f"goes on after {self.done:,} tiles"
             ) from error
-        self.done = done
+        self.finished.append(span)
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close(keep=kind is not None)
+
+    def close(self, keep: bool) -> None:
+        """Give the output free; `keep` what is finished, if anything is, for another run to go on with."""
         with contextlib.suppress(sqlite3.Error):
             self._database.close()
-        if kind is None or not self.done:
+        if not (keep and self.done):
             self._remove()
 
     def _opened(self, path: str | None = None) -> sqlite3.Connection:
@@ -145,21 +169,23 @@ class Journal:
         database.isolation_level = "DEFERRED"
         return database
 
-    def _finished(self, tiles: int, n_classes: int) -> tuple[int, Detections]:
-        """Return how many tiles are written down and what was found; raises ValueError where it is of no such run."""
-        parts, done = [], 0
-        for done, data in self._database.execute("SELECT done, detections FROM finished ORDER BY done"):
+    def _stored(self, tiles: int, n_classes: int) -> tuple[list[range], Detections]:
+        """Return the spans written down and what was found; raises ValueError where they are of no such run."""
+        spans, parts, past = [], [], 0
+        for first, stop, data in self._database.execute("SELECT * FROM finished ORDER BY first"):
+            if not past <= first <= stop <= tiles:
+                raise ValueError(f"tiles {first} to {stop} of {tiles}, after {past}")
             rows = np.frombuffer(data, _ROW)
             boxes, labels, seen_by = rows["box"], rows["label"], rows["tile"]
             good = np.isfinite(boxes).all() and (boxes[:, 2:] > boxes[:, :2]).all()
             good &= ((rows["score"] >= 0) & (rows["score"] <= 1)).all()
-            good &= ((labels >= 0) & (labels < n_classes) & (seen_by >= 0) & (seen_by < min(done, tiles))).all()
+            good &= ((labels >= 0) & (labels < n_classes) & (seen_by >= first) & (seen_by < stop)).all()
             if not good:
                 raise ValueError(f"no detections of {n_classes} classes in {tiles} tiles")
+            spans.append(range(first, stop))
             parts.append(Detections.of(boxes, rows["score"], labels, seen_by))
-        if not 0 <= done <= tiles:
-            raise ValueError(f"{done} of {tiles} tiles")
-        return done, Detections.concatenate(parts)
+            past = stop
+        return spans, Detections.concatenate(parts)
 
     def _remove(self) -> None:
         for ending in ("", "-wal", "-shm", "-journal"):

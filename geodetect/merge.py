@@ -48,20 +48,45 @@ def merge(
     bounds = _bounds(windows)
     if len(detections) and not -1 <= detections.tiles.min() <= detections.tiles.max() < len(bounds):
         raise ValueError(f"detections name tiles up to {detections.tiles.max()}, but there are {len(bounds)} windows")
-    limits = thresholds(iou, detections.labels)
     sides = cut_sides(detections.boxes, detections.tiles, bounds, _bounds([scene])[0])
-    rivals, cut_pairs = _pairs(detections, limits, sides.any(axis=1))
-    views = join_views(detections, sides, bounds, cut_pairs)
+    rows, boxes, scores = merge_rows(detections, bounds, sides, iou, average)
+    labels = detections.labels[rows]
+    # Means may meet where the boxes themselves did not.
+    order = nms(boxes, scores, labels, iou) if average else strongest_first(ranking(boxes, scores, labels))
+    return Detections.of(boxes[order], scores[order], labels[order])
+
+
+def merge_rows(
+    detections: Detections,
+    windows: np.ndarray,
+    sides: np.ndarray,
+    iou: Thresholds = 0.45,
+    average: bool = False,
+    sources: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which rows are left of what all tiles saw (K,), in their order, with their boxes (K, 4) and scores (K,).
+
+    Args:
+        detections: N views, in the frame of `windows`; `tiles` is an index into these, or -1.
+        windows: (T, 4) bounds of the tiles.
+        sides: (N, 4) which sides of each box are cut, see `seams.cut_sides`.
+        iou, average: as `merge` has them.
+        sources: (N,) views of one source are known to be of different objects, and never compared; None: no such
+            knowledge.
+
+    Raises:
+        ValueError: a threshold is not in 0..1 or missing, or a coordinate is not finite.
+    """
+    limits = thresholds(iou, detections.labels)
+    rivals, cut_pairs = _pairs(detections, limits, sides.any(axis=1), sources)
+    views = join_views(detections, sides, windows, cut_pairs)
     rivals = _concatenate([rivals, _between_owners(views, limits, cut_pairs)])
     columns = ranking(views.boxes, views.scores, detections.labels)
     stands = views.owner == np.arange(len(detections))
     kept = stands & suppress((views.cut, *columns) if views.cut.any() else columns, rivals)
     boxes, scores = _settle(views, kept, rivals, columns, average)
     rows = np.flatnonzero(kept)
-    boxes, scores, labels = boxes[rows], scores[rows], detections.labels[rows]
-    # Means may meet where the boxes themselves did not.
-    order = nms(boxes, scores, labels, iou) if average else strongest_first(ranking(boxes, scores, labels))
-    return Detections.of(boxes[order], scores[order], labels[order])
+    return rows, boxes[rows], scores[rows]
 
 
 def _bounds(windows: Sequence[Window | Sequence[float] | np.ndarray] | np.ndarray) -> np.ndarray:
@@ -75,10 +100,15 @@ def _concatenate(pairs: Sequence[Pairs]) -> Pairs:
     return np.concatenate([none, *(i for i, _ in pairs)]), np.concatenate([none, *(j for _, j in pairs)])
 
 
-def _pairs(detections: Detections, limits: np.ndarray, cut: np.ndarray) -> tuple[Pairs, Pairs]:
+def _pairs(
+    detections: Detections, limits: np.ndarray, cut: np.ndarray, sources: np.ndarray | None
+) -> tuple[Pairs, Pairs]:
     """Return the pairs of one label: whole boxes above the threshold, and all that overlap where one is cut."""
     rivals, cut_pairs = [], []
     for i, j in geometry.pair_blocks(detections.boxes, detections.labels):
+        if sources is not None:
+            apart = np.flatnonzero(sources.take(i) != sources.take(j))
+            i, j = i.take(apart), j.take(apart)
         some = cut.take(i) | cut.take(j)
         cut_pairs.append((i[some], j[some]))
         rivals.append(overlapping(detections.boxes, limits, (i[~some], j[~some])))

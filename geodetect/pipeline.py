@@ -1,38 +1,34 @@
-"""From a scene to georeferenced detections: the main job, read it from `detect` down."""
+"""From scenes to georeferenced detections: the main job, read it from `Detector.detect` down."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import secrets
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio
 
-from geodetect import __version__, exports, registry
-from geodetect.batching import Batch, batches
-from geodetect.card import FAMILIES, ModelCard
-from geodetect.config import SCORE_FLOOR, ClassRules, DetectConfig, plain_settings
-from geodetect.decode import check_heads, decode
+from geodetect import exports, registry
+from geodetect.card import FAMILIES
+from geodetect.config import ClassRules, DetectConfig, plain_settings
 from geodetect.detections import Detections
 from geodetect.engines import Engine, open_engine
 from geodetect.errors import Cancelled, OutputError
 from geodetect.features import Features, from_detections
-from geodetect.files import check_writable, replacing
+from geodetect.files import check_writable, clear_leftovers, replacing
 from geodetect.grid import GeoGrid
 from geodetect.journal import Journal, identity
-from geodetect.merge import merge, nms
 from geodetect.package import ModelPackage
 from geodetect.plan import Plan, make_plan
+from geodetect.prediction import Seen, count_of, merge_views, predict, select
 from geodetect.preview import check_picture, write_preview
 from geodetect.progress import SILENT, Caution, Reporter
+from geodetect.provenance import run_row
 from geodetect.scene import Scene, check_scene, gdal_settings, open_scene
 
 if TYPE_CHECKING:
@@ -75,6 +71,187 @@ class DetectResult:
         return self.features.to_geodataframe()
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """An open scene, what will be done with it, and the engine to do it with.
+
+    Attributes:
+        identity: all that decides what the network sees, see `journal.identity`; equal ones can share the work.
+        begun: when, by `time.perf_counter`.
+    """
+
+    scene: Scene
+    plan: Plan
+    engine: Engine
+    identity: dict[str, str]
+    begun: float
+
+
+class Detector:
+    """A model that is ready to detect in one scene after another: it is opened once for all.
+
+    A context manager. For one thread at a time.
+
+    Attributes:
+        config: the settings of every run.
+
+    Example:
+        >>> with geodetect.Detector(model="yolov3-tiny", score=0.4) as detector:  # doctest: +SKIP
+        ...     for scene in scenes:
+        ...         detector.detect(scene, output=scene.with_suffix(".gpkg"))
+    """
+
+    def __init__(self, config: DetectConfig | None = None, **settings: Any) -> None:
+        """Take the settings; the model is opened with the first scene.
+
+        Args:
+            config: None: the defaults.
+            settings: fields of `DetectConfig` that replace the configuration's, such as `score=0.4`.
+
+        Raises:
+            ConfigError: there is no such setting, or it cannot have that value.
+        """
+        self.config = dataclasses.replace(config or DetectConfig(), **plain_settings(settings))
+        self._package: ModelPackage | None = None
+        self._engine: tuple[int, Engine] | None = None
+
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the network."""
+        if self._engine:
+            self._engine[1].close()
+        self._engine = None
+
+    def package(self, reporter: Reporter = SILENT) -> ModelPackage:
+        """Return the model, downloaded where it is not here; raises InputError or DownloadError where it cannot be."""
+        if self._package is None:
+            config = self.config
+            self._package = registry.resolve(
+                config.model, config.card, lambda done, total: reporter.progress("download", done, total or 0)
+            )
+            card = self._package.card
+            if card.name != config.model and config.model in FAMILIES:
+                reporter.note(f"{config.model} is {card.name} {card.version}")
+        return self._package
+
+    @contextlib.contextmanager
+    def view(self, scene: str | Path, reporter: Reporter = SILENT) -> Iterator[View]:
+        """Open a scene and decide what to do with it; its notes are told to the reporter.
+
+        Raises:
+            InputError, EngineError: as `detect`.
+        """
+        begun = time.perf_counter()
+        config, package = self.config, self.package(reporter)
+        card, rules = package.card, ClassRules.of(config, package.card)
+        with open_scene(scene, config.bands, card.input.bands, config.require_crs, config.threads or 2) as opened:
+            with gdal_settings(opened, 64 << 20):
+                plan = make_plan(opened, card, config)
+            for note in (*opened.notes, *plan.notes):
+                reporter.note(note)
+            engine = self._open_engine(package, plan.canvas)
+            yield View(opened, plan, engine, identity(opened, package, plan, rules, engine), begun)
+
+    def predict(self, view: View, span: range) -> Generator[Seen, None, None]:
+        """Yield what the network sees in a span of the tiles, see `prediction.predict`; close the generator."""
+        card = self.package().card
+        try:
+            yield from predict(view.scene, view.plan, view.engine, card, ClassRules.of(self.config, card), span)
+        except BaseException:
+            self.close()  # a thread may still be in it
+            raise
+
+    def detect(
+        self,
+        scene: str | Path | View,
+        *,
+        output: str | Path | None = None,
+        overwrite: bool = False,
+        preview: str | Path | None = None,
+        resume: bool = True,
+        reporter: Reporter = SILENT,
+    ) -> DetectResult:
+        """Find the objects in one scene, or one open in a view, and write them as map features.
+
+        See `geodetect.detect`.
+        """
+        target, picture = (None if path is None else Path(path) for path in (output, preview))
+        path = scene.scene.path if isinstance(scene, View) else scene
+        check_targets(path, target, picture, overwrite)
+        check_scene(path)
+        opened = contextlib.nullcontext(scene) if isinstance(scene, View) else self.view(scene, reporter)
+        with Journal(target) if target else contextlib.nullcontext() as journal, opened as view:
+            if target:
+                clear_leftovers(target)
+            if journal and resume:
+                _go_on(journal, view, len(self.package().card.classes), reporter)
+            elif journal:
+                journal.clear()  # it is but the lock, then
+            found = self._look(view, journal if resume else None, reporter)
+            return self._finish(view, found, target, picture, reporter)
+
+    def _open_engine(self, package: ModelPackage, canvas: int) -> Engine:
+        config = self.config
+        if self._engine is None or self._engine[0] != canvas:
+            self.close()
+            options = config.engine, config.device, config.precision, config.batch_size, config.threads
+            self._engine = canvas, open_engine(package, *options, canvas=canvas)
+        return self._engine[1]
+
+    def _look(self, view: View, journal: Journal | None, reporter: Reporter) -> Detections:
+        """Return what the network sees in all tiles, unmerged; what the journal has is not looked at again."""
+        rules = ClassRules.of(self.config, self.package().card)
+        total = len(view.plan.windows)
+        done, parts = (journal.done, [journal.found]) if journal else (0, [])
+        count, looked = sum(count_of(part, rules) for part in parts), done
+        reporter.progress("detect", done, total, count)
+        try:
+            for span in journal.missing(range(total)) if journal else [range(total)]:
+                with contextlib.closing(self.predict(view, span)) as coming:
+                    for seen in coming:
+                        if journal:
+                            journal.add(seen.span, seen.found)
+                        parts.append(seen.found)
+                        done, looked = done + len(seen.span), looked + seen.looked
+                        count += count_of(seen.found, rules)  # near enough: what seams double is still in it
+                        reporter.progress("detect", done, total, count)
+        except (KeyboardInterrupt, Cancelled) as stop:
+            self.close()
+            if journal and journal.done and not journal.lacking:
+                told = f"Stopped after {journal.done:,} of {total:,} tiles; the same command goes on from there."
+                raise type(stop)(told) from None
+            raise
+        if not looked:
+            reporter.note(
+                Caution("no tile holds a valid pixel, so nothing can be found; check the scene's nodata value and mask")
+            )
+        return Detections.concatenate(parts)
+
+    def _finish(
+        self, view: View, found: Detections, target: Path | None, picture: Path | None, reporter: Reporter
+    ) -> DetectResult:
+        """Merge what all tiles saw, put it on the map and write it."""
+        scene, plan, config, package = view.scene, view.plan, self.config, self.package()
+        card, rules = package.card, ClassRules.of(self.config, package.card)
+        reporter.progress("merge", 0, 1, len(found))
+        detections = select(merge_views(found, plan, rules, config.average), rules, plan)
+        run = run_row(scene, package, rules, plan, view.engine, config, detections)
+        features = from_detections(detections, scene.grid, card.classes, scene.name, card.name, run["run_id"])
+        reporter.progress("write", 0, 1, len(detections))
+        run["seconds"] = round(time.perf_counter() - view.begun, 3)
+        with replacing(picture) if picture else contextlib.nullcontext() as drawn:
+            if drawn:
+                write_preview(drawn, scene, plan.normaliser.stretch, detections, card.classes, card.palette)
+            if target:
+                exports.write(target, features, run, card.classes, card.palette, scene.grid)
+        return DetectResult(detections, features, scene.grid, card.classes, run, target)
+
+
 def detect(
     scene: str | Path,
     *,
@@ -111,55 +288,10 @@ def detect(
         >>> result.counts  # doctest: +SKIP
         {'ship': 41}
     """
-    started = time.perf_counter()
-    config = dataclasses.replace(config or DetectConfig(), **plain_settings(settings | {"model": model}))
-    target, picture = (None if path is None else Path(path) for path in (output, preview))
-    check_targets(scene, target, picture, overwrite)
-    check_scene(scene)
-    package = registry.resolve(
-        config.model, config.card, lambda done, total: reporter.progress("download", done, total or 0)
-    )
-    card = package.card
-    if card.name != config.model and config.model in FAMILIES:
-        reporter.note(f"{config.model} is {card.name} {card.version}")
-    rules = ClassRules.of(config, card)
-    with (
-        Journal(target) if target else contextlib.nullcontext() as journal,
-        open_scene(scene, config.bands, card.input.bands, config.require_crs, config.threads or 2) as opened,
-    ):
-        with gdal_settings(opened, 64 << 20):
-            plan = make_plan(opened, card, config)
-        for note in (*opened.notes, *plan.notes):
-            reporter.note(note)
-        options = config.engine, config.device, config.precision, config.batch_size, config.threads
-        engine = open_engine(package, *options, canvas=plan.canvas)
-        try:
-            if journal and resume:
-                _go_on(journal, identity(opened, package, plan, rules, engine), plan, card, reporter)
-            elif journal:
-                journal.clear()  # it is but the lock, then
-            found = predict_tiles(opened, plan, engine, card, rules, reporter, journal if resume else None)
-        except (KeyboardInterrupt, Cancelled) as stop:
-            if journal and journal.done and not journal.lacking:
-                total = len(plan.windows)
-                raise type(stop)(
-                    f"Stopped after {journal.done:,} of {total:,} tiles; the same command goes on from there."
-                ) from None
-            raise
-        finally:
-            engine.close()
-        reporter.progress("merge", 0, 1, len(found))
-        detections = select(merge_views(found, plan, rules, config.average), rules, plan)
-        run = _run(opened, package, rules, plan, engine, config, detections)
-        features = from_detections(detections, opened.grid, card.classes, opened.name, card.name, run["run_id"])
-        reporter.progress("write", 0, 1, len(detections))
-        run["seconds"] = round(time.perf_counter() - started, 3)
-        with replacing(picture) if picture else contextlib.nullcontext() as drawn:
-            if drawn:
-                write_preview(drawn, opened, plan.normaliser.stretch, detections, card.classes, card.palette)
-            if target:
-                exports.write(target, features, run, card.classes, card.palette, opened.grid)
-    return DetectResult(detections, features, opened.grid, card.classes, run, target)
+    with Detector(config, **(settings | {"model": model})) as detector:
+        return detector.detect(
+            scene, output=output, overwrite=overwrite, preview=preview, resume=resume, reporter=reporter
+        )
 
 
 def check_targets(scene: str | Path, output: Path | None, preview: Path | None, overwrite: bool) -> None:
@@ -174,9 +306,10 @@ def check_targets(scene: str | Path, output: Path | None, preview: Path | None, 
         check_writable(target, overwrite)
 
 
-def _go_on(journal: Journal, this: dict[str, str], plan: Plan, card: ModelCard, reporter: Reporter) -> None:
+def _go_on(journal: Journal, view: View, n_classes: int, reporter: Reporter) -> None:
     """Take over what an earlier run finished, and say so."""
-    why = journal.recall(this, len(plan.windows), len(card.classes))
+    total = len(view.plan.windows)
+    why = journal.recall(view.identity, total, n_classes)
     if journal.lacking:
         reporter.note(
             f"no journal can be kept beside the output ({journal.lacking}): a run that is stopped starts anew"
@@ -184,144 +317,4 @@ def _go_on(journal: Journal, this: dict[str, str], plan: Plan, card: ModelCard, 
     if why:
         reporter.note(f"an earlier run was not finished, but {why}, so this one starts anew")
     elif journal.done:
-        reporter.note(f"going on after {journal.done:,} of {len(plan.windows):,} tiles, which an earlier run finished")
-
-
-def predict_tiles(
-    scene: Scene,
-    plan: Plan,
-    engine: Engine,
-    card: ModelCard,
-    rules: ClassRules,
-    reporter: Reporter,
-    journal: Journal | None = None,
-) -> Detections:
-    """Return what the network sees in all tiles, unmerged, in the scene frame.
-
-    What the journal has is not looked at again; what is finished is written down in it, batch by batch.
-
-    The engine works in a thread: while it is busy the last batch is decoded and the next is read, and the calling
-    thread stays free to be interrupted.
-    """
-    first, earlier = (journal.done, journal.found) if journal else (0, Detections.empty())
-    found = [earlier]
-    count, total = _count(earlier, rules), len(plan.windows)
-
-    def collect(batch: Batch, running: Future) -> None:
-        nonlocal count
-        heads = _wait(running)
-        if len(found) == 1:
-            check_heads(heads, card.heads, len(card.classes), plan.canvas)
-        found.append(decode(heads, card.heads, rules.floor, plan.letterbox, batch.tiles))
-        if journal:
-            journal.add(batch.passed, found[-1])
-        count += _count(found[-1], rules)  # near enough: what seams double is still in it
-        reporter.progress("detect", batch.passed, total, count)
-
-    reporter.progress("detect", first, total, count)
-    pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
-    try:
-        waiting: tuple[Batch, Future] | None = None
-        with contextlib.closing(batches(scene, plan, engine.batch_size, first)) as coming:
-            for batch in coming:
-                running = pool.submit(engine.predict, batch.images)
-                if waiting:
-                    collect(*waiting)
-                waiting = batch, running
-            if waiting:
-                collect(*waiting)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    if len(found) == 1 and not first:
-        reporter.note(
-            Caution("no tile holds a valid pixel, so nothing can be found; check the scene's nodata value and mask")
-        )
-    reporter.progress("detect", total, total, count)
-    return Detections.concatenate(found)
-
-
-def _count(found: Detections, rules: ClassRules) -> int:
-    """Return how many objects reach their class's score."""
-    sure = found[found.scores >= np.take(rules.scores, found.labels)]
-    return len(nms(sure.boxes, sure.scores, sure.labels))
-
-
-def merge_views(found: Detections, plan: Plan, rules: ClassRules, average: bool) -> Detections:
-    """Return one detection an object.
-
-    Seams are settled among views from SCORE_FLOOR on. Weaker ones, where they are asked for, can then only be
-    suppressed: so they change nothing above the floor, and any result filtered is the result at that score.
-    """
-    weak = found.scores < SCORE_FLOOR
-    merged = merge(found[~weak], plan.windows, plan.region, rules.ious, average=average)
-    if not weak.any():
-        return merged
-    rest = Detections.concatenate([merged, found[weak]])
-    return rest[nms(rest.boxes, rest.scores, rest.labels, np.asarray(rules.ious))]
-
-
-def select(detections: Detections, rules: ClassRules, plan: Plan) -> Detections:
-    """Return the merged detections that reach their class's score and whose centre lies in the area of interest."""
-    keep = detections.scores >= np.take(np.asarray(rules.scores), detections.labels)
-    if plan.area is not None:
-        import shapely
-
-        x = (detections.boxes[:, 0] + detections.boxes[:, 2]) / 2
-        y = (detections.boxes[:, 1] + detections.boxes[:, 3]) / 2
-        keep &= shapely.intersects_xy(plan.area, x, y)
-    return detections[keep]
-
-
-def _wait(running: Future) -> Any:
-    """Return a future's result; wakes up often, since Windows delivers Ctrl-C to no thread that only waits."""
-    while True:
-        try:
-            return running.result(timeout=0.2)
-        except NotYet:
-            if running.done():  # the engine's own time-out, not ours
-                return running.result()
-
-
-def _run(
-    scene: Scene,
-    package: ModelPackage,
-    rules: ClassRules,
-    plan: Plan,
-    engine: Engine,
-    config: DetectConfig,
-    detections: Detections,
-) -> dict[str, Any]:
-    """Return the row of `geodetect_runs`: all that is needed to know how a result came about."""
-    card, now = package.card, datetime.now(timezone.utc)
-    finite = {name: score for name, score in zip(card.classes, rules.scores, strict=True) if score <= 1}
-    counts = np.bincount(detections.labels, minlength=len(card.classes))
-    return {
-        "run_id": f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        "created": now.isoformat(timespec="seconds"),
-        "scene": scene.name,
-        "model": card.name,
-        "model_version": card.version,
-        "model_sha256": package.sha256,
-        "licence": card.licence,
-        "attribution": card.attribution,
-        "scores": finite,
-        "ious": {name: iou for name, iou in zip(card.classes, rules.ious, strict=True) if name in finite},
-        "counts": {name: int(n) for name, n in zip(card.classes, counts, strict=True) if name in finite},
-        "tile": list(plan.tile),
-        "overlap": list(plan.overlap),
-        "canvas": plan.canvas,
-        "gsd": plan.gsd,
-        "area": config.area,
-        "bands": list(scene.bands),
-        "stretch": {"low": list(plan.normaliser.stretch.low), "high": list(plan.normaliser.stretch.high)},
-        "average": int(config.average),
-        "tiles": len(plan.windows),
-        "tiles_skipped": plan.skipped,
-        "engine": engine.name,
-        "device": engine.device,
-        "precision": engine.precision,
-        "georeference": scene.grid.origin,
-        "notes": [*scene.notes, *plan.notes],
-        "versions": {"geodetect": __version__, engine.name: engine.version, "gdal": rasterio.__gdal_version__},
-        "seconds": 0.0,
-    }
+        reporter.note(f"going on after {journal.done:,} of {total:,} tiles, which an earlier run finished")

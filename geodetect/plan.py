@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -61,6 +62,14 @@ class Plan:
     def resampled(self) -> bool:
         """Whether the network sees other pixels than the scene's."""
         return (self.letterbox.scale_x, self.letterbox.scale_y) != (1.0, 1.0)
+
+    def blocks(self, least: int) -> list[range]:
+        """Return the tiles' indices in blocks of whole rows, each but the last of `least` tiles or more."""
+        starts = [0]
+        for index in range(1, len(self.windows)):
+            if self.windows[index].row != self.windows[index - 1].row and index - starts[-1] >= least:
+                starts.append(index)
+        return [range(first, past) for first, past in pairwise([*starts, len(self.windows)]) if first < past]
 
     @property
     def cache_bytes(self) -> int:

@@ -19,15 +19,18 @@ STAGES = {
     "write": "Writing",
     "look": "Looking",
     "prepare": "Cutting",
+    "batch": "Detecting",
+    "read": "Reading",
 }
-COUNTED = {"detect": "tiles", "look": "images", "prepare": "tiles"}  # stages that take their time, and what they count
+# stages that take their time, and what they count
+COUNTED = {"detect": "tiles", "look": "images", "prepare": "tiles", "batch": "scenes", "read": "results"}
 
 
 class BarReporter(Reporter, AbstractContextManager):
     """A progress bar with tiles per second, objects found and time left, on stderr."""
 
     def __init__(self) -> None:
-        self._started = time.perf_counter()
+        self._began = ("", 0, 0.0)  # a stage, how much of it was done at its start, and when that was
         self._bar = Progress(
             TextColumn("{task.description:<11}"),
             BarColumn(),
@@ -51,10 +54,12 @@ class BarReporter(Reporter, AbstractContextManager):
         if stage == "download":
             detail = f"{done / 1e6:,.0f}/{total / 1e6:,.0f} MB"
         elif stage in COUNTED:
-            if done == 0:
-                self._started = time.perf_counter()
-            speed = done / max(time.perf_counter() - self._started, 1e-3)
-            detail = f"{done:,}/{total:,} {COUNTED[stage]}  {speed:,.1f}/s  {found:,} found"
+            if done == 0 or stage != self._began[0]:
+                self._began = stage, done, time.perf_counter()
+            _, before, when = self._began
+            speed = (done - before) / max(time.perf_counter() - when, 1e-3)
+            told = f"{3600 * speed:,.0f}/h" if stage == "batch" else f"{speed:,.1f}/s"
+            detail = f"{done:,}/{total:,} {COUNTED[stage]}  {told}  {found:,} found"
         self._bar.update(self._task, description=STAGES.get(stage, stage), detail=detail)
         if stage == "download" or stage in COUNTED:
             self._bar.update(self._task, completed=done, total=total or None)

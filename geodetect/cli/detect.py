@@ -13,8 +13,7 @@ from geodetect.cli import options
 from geodetect.cli.console import JsonReporter, make_reporter
 from geodetect.errors import Cancelled, GeodetectError, InputError, OutputError
 from geodetect.files import check_writable
-from geodetect.pipeline import DetectResult
-from geodetect.pipeline import detect as run_detect
+from geodetect.pipeline import Detector, DetectResult
 from geodetect.progress import Reporter
 from geodetect.scene import scene_name
 
@@ -60,32 +59,32 @@ def detect(
         raise OutputError("--preview takes one picture, but there are many scenes; run them one by one")
     jobs = _jobs(scenes, output, ending, overwrite, skip_existing)
     failed: list[GeodetectError] = []
-    for number, (scene, target) in enumerate(jobs):
-        try:
-            with make_reporter(progress) as reporter:
-                result = run_detect(
-                    scene,
-                    output=target,
-                    overwrite=overwrite,
-                    preview=preview,
-                    resume=resume,
-                    config=settings,
-                    reporter=reporter,
-                )
-        except (KeyboardInterrupt, Cancelled):
-            if len(jobs) == 1:
-                raise
-            done = number - len(failed)
-            raise Cancelled(
-                f"Stopped with {done} of {len(jobs)} scenes done; go on with the same command and --skip-existing."
-            ) from None
-        except InputError as error:
-            if len(jobs) == 1:
-                raise
-            failed.append(error)
-            click.echo(f"Error: {error}", err=True)
-        else:
-            _tell(result, reporter, progress)
+    with Detector(settings) as detector:
+        for number, (scene, target) in enumerate(jobs):
+            try:
+                with make_reporter(progress) as reporter:
+                    result = detector.detect(
+                        scene,
+                        output=target,
+                        overwrite=overwrite,
+                        preview=preview,
+                        resume=resume,
+                        reporter=reporter,
+                    )
+            except (KeyboardInterrupt, Cancelled):
+                if len(jobs) == 1:
+                    raise
+                done = number - len(failed)
+                raise Cancelled(
+                    f"Stopped with {done} of {len(jobs)} scenes done; go on with the same command and --skip-existing."
+                ) from None
+            except InputError as error:
+                if len(jobs) == 1:
+                    raise
+                failed.append(error)
+                click.echo(f"Error: {error}", err=True)
+            else:
+                _tell(result, reporter, progress)
     if failed:
         raise type(failed[-1])(f"{len(failed)} of {len(jobs)} scenes could not be done, see above; the others are")
 

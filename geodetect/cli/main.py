@@ -21,6 +21,8 @@ from geodetect.errors import Cancelled, GeodetectError
 # command: (module, attribute), imported when the command is run
 _COMMANDS = {
     "detect": ("geodetect.cli.detect", "detect"),
+    "batch": ("geodetect.cli.batch", "batch"),
+    "merge": ("geodetect.cli.merge", "merge"),
     "scene": ("geodetect.cli.scene", "scene"),
     "models": ("geodetect.cli.models", "models"),
     "evaluate": ("geodetect.cli.evaluate", "evaluate"),

@@ -61,6 +61,9 @@ area_crs = click.option("--area-crs", metavar="CRS", help="CRS of the bounds.  [
 tile = click.option("--tile", type=int, metavar="PX", help="Side of a tile.  [default: the model's]")
 overlap = click.option("--overlap", type=float, metavar="N", help="Overlap of tiles: a share below 1, or px.")
 require_crs = click.option("--require-crs", is_flag=True, default=None, help="Refuse scenes without a CRS.")
+max_gigapixels = click.option(
+    "--max-gigapixels", type=float, metavar="N", help="Refuse scenes of more pixels.  [default: 100]"
+)
 engine = click.option("--engine", type=click.Choice(["auto", *ENGINES]), help="What runs the network.")
 device = click.option("--device", type=click.Choice(DEVICES), help="Where it runs.")
 precision = click.option("--precision", type=click.Choice(PRECISIONS), help="Arithmetic of the network.")
@@ -74,7 +77,7 @@ progress = click.option(
 
 _SETTINGS = (
     *(config, model, card, classes, score, iou, average, bands, stretch, gsd, area, area_crs, tile, overlap),
-    *(require_crs, engine, device, precision, batch_size, threads),
+    *(require_crs, max_gigapixels, engine, device, precision, batch_size, threads),
 )
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +36,15 @@ def test_rings_are_the_images_of_the_pixel_corners(grid):
     corners = [(10.25, 20.5), (110.75, 20.5), (110.75, 60.0), (10.25, 60.0), (10.25, 20.5)]
     expected = [grid.transform @ corner for corner in corners]
     np.testing.assert_allclose(ring, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
+def test_the_footprint_tells_of_every_corner_in_its_order(grid):
+    corners = [(0, 0), (4000, 0), (4000, 3000), (0, 3000), (0, 0)]
+    expected = [grid.transform @ corner for corner in corners]
+    np.testing.assert_allclose(list(grid.footprint.exterior.coords), expected, rtol=0, atol=1e-9)
+    again = shapely.from_wkt(grid.footprint.wkt)
+    assert again == grid.footprint  # to the last bit
 
 
 def test_the_outer_corner_of_the_first_pixel_is_the_origin():

@@ -16,8 +16,9 @@ import pyogrio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from running import run, same
+from running import MODEL, run, same
 
+import geodetect
 from geodetect.detections import Detections
 from geodetect.errors import Cancelled, OutputError
 from geodetect.journal import Journal
@@ -146,7 +147,7 @@ def test_two_runs_do_not_write_one_output(output):
     with Journal(output):
         with pytest.raises(OutputError, match=r"another run is writing .*found.gpkg; wait for its end"):
             Journal(output)
-        Journal(output.with_name("other.gpkg")).__exit__(None, None, None)
+        Journal(output.with_name("other.gpkg")).close(keep=False)
     with Journal(output):
         pass
     assert files(output.parent) == []
@@ -167,7 +168,7 @@ try:
         journal.recall(THIS, 1000, 1)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         for done in range(1, 1001):
-            journal.add(done, some(100, done - 1))
+            journal.add(range(done - 1, done), some(100, done - 1))
 except OutputError as error:
     print(error)
 """
@@ -194,23 +195,25 @@ def test_any_bytes_in_its_place_start_anew(tmp_path, data):
     with Journal(tmp_path / "a.gpkg") as journal:
         journal.recall(THIS, 4, 1)
         assert (journal.done, len(journal.found)) == (0, 0)
-        journal.add(1, some(2))
+        journal.add(range(1), some(2))
     assert files(tmp_path) == []
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    done=st.integers(-3, 10**6),
+    first=st.integers(-3, 6) | st.integers(),
+    past=st.integers(-3, 6) | st.integers(),
     data=st.one_of(st.binary(max_size=200), st.lists(st.floats(width=32), max_size=44).map(np.float32).map(bytes)),
 )
-def test_a_journal_is_not_trusted(tmp_path, done, data):
+def test_a_journal_is_not_trusted(tmp_path, first, past, data):
     """What it holds is within this run's tiles, classes and numbers, or it is not used."""
     journal = Journal(tmp_path / "a.gpkg")
     journal.recall(THIS, 4, 2)
-    journal.add(1, some(1))
-    journal.__exit__(ValueError, None, None)
+    journal.add(range(1), some(1))
+    journal.close(keep=True)
     with sqlite3.connect(journal.path) as database:
-        database.execute("INSERT OR REPLACE INTO finished VALUES (?, ?)", (done, data))
+        values = max(-(2**63), min(first, 2**63 - 1)), max(-(2**63), min(past, 2**63 - 1)), data
+        database.execute("INSERT OR REPLACE INTO finished VALUES (?, ?, ?)", values)
     database.close()
     with Journal(tmp_path / "a.gpkg") as journal:
         why = journal.recall(THIS, 4, 2)
@@ -220,7 +223,37 @@ def test_a_journal_is_not_trusted(tmp_path, done, data):
         assert np.isfinite(found.boxes).all()
         assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
         assert ((found.labels >= 0) & (found.labels < 2)).all()
-        assert ((found.tiles >= 0) & (found.tiles < journal.done)).all()
+        assert all(0 <= span.start <= span.stop <= 4 for span in journal.finished)
+        assert all(any(tile in span for span in journal.finished) for tile in found.tiles)
+
+
+@given(
+    finished=st.sets(st.integers(0, 30)).map(lambda tiles: [range(tile, tile + 1) for tile in tiles]),
+    start=st.integers(0, 30),
+    length=st.integers(0, 31),
+)
+def test_what_is_missing_and_what_is_finished_make_the_whole(finished, start, length):
+    journal = Journal.__new__(Journal)
+    journal.finished, span = finished, range(start, start + length)
+    missing = [tile for gap in journal.missing(span) for tile in gap]
+    assert missing == [tile for tile in span if not any(tile in part for part in finished)]
+    assert all(journal.missing(span))
+
+
+def test_tiles_may_be_finished_in_any_order(scene, reference, output):
+    """As by several processes, each of which looks at some rows of the scene."""
+    with geodetect.Detector(model=MODEL, precision="float32", score=0.3) as detector:
+        journal = Journal(output)
+        with detector.view(scene) as view:
+            journal.recall(view.identity, 4, 2)
+            for span in (range(3, 4), range(1, 2)):
+                for seen in detector.predict(view, span):
+                    journal.add(seen.span, seen.found)
+        journal.close(keep=True)
+        reporter = Stopping()
+        result = detector.detect(scene, output=output, reporter=reporter)
+    assert "going on after 2 of 4 tiles, which an earlier run finished" in reporter.notes
+    equal(result, reference)
 
 
 def test_its_cost_is_small(tmp_path):
@@ -229,14 +262,14 @@ def test_its_cost_is_small(tmp_path):
         journal.recall(THIS, 300, 1)
         begun = time.perf_counter()
         for done in range(1, 301):
-            journal.add(done, some(200, done - 1))
+            journal.add(range(done - 1, done), some(200, done - 1))
         assert (time.perf_counter() - begun) / 300 < 0.01
 
 
 def test_it_may_be_written_by_another_thread(tmp_path):
     with Journal(tmp_path / "a.gpkg") as journal:
         journal.recall(THIS, 3, 1)
-        thread = threading.Thread(target=journal.add, args=(1, some(1)))
+        thread = threading.Thread(target=journal.add, args=(range(1), some(1)))
         thread.start()
         thread.join()
         assert journal.done == 1

@@ -11,8 +11,11 @@ import pytest
 import geodetect
 
 PUBLIC = {
+    "BatchOptions": "geodetect.batch.run",
+    "BatchResult": "geodetect.batch.run",
     "DetectConfig": "geodetect.config",
     "DetectResult": "geodetect.pipeline",
+    "Detector": "geodetect.pipeline",
     "Evaluation": "geodetect.evaluation.result",
     "MapObjects": "geodetect.evaluation.objects",
     "ModelPackage": "geodetect.package",
@@ -22,14 +25,17 @@ PUBLIC = {
     "detect": "geodetect.pipeline",
     "errors": None,  # a module
     "evaluate": "geodetect.vectors",
+    "find_scenes": "geodetect.batch.sources",
     "forecast": "geodetect.outlook",
     "import_file": "geodetect.registry",
     "make_scene": "geodetect.demo.scene",
+    "merge_results": "geodetect.mosaic",
     "networks": None,
     "open_package": "geodetect.package",
     "open_scene": "geodetect.scene",
     "pull": "geodetect.registry",
     "resolve": "geodetect.registry",
+    "run_batch": "geodetect.batch.run",
 }
 
 

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import geopandas
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from running import MODEL, SIDE, run, same
 
 import geodetect
-from geodetect import geopackage
+from geodetect import exports, geopackage
 from geodetect.errors import Cancelled, ConfigError, InputError, OutputError, SceneError
 from geodetect.progress import Reporter
 
@@ -72,6 +73,24 @@ def test_csv_and_coco_hold_pixel_boxes(scene, tmp_path, reference):
     coco_boxes = np.array([a["bbox"] for a in coco["annotations"]])
     np.testing.assert_allclose(coco_boxes[:, :2] + coco_boxes[:, 2:], boxes[:, 2:], atol=1e-3)
     assert coco["categories"] == [{"id": 1, "name": "plane"}, {"id": 2, "name": "ship"}]
+
+
+def test_no_text_of_a_csv_is_a_formula(tmp_path, reference):
+    import csv
+
+    features = reference.features
+    count = len(features)
+    columns = features.columns | {
+        "class": np.array(['=HYPERLINK("http://x")'] * count, object),
+        "scene": np.array(["-2+3.tif"] * count, object),
+        "length_m": np.linspace(-1, 1, count),
+    }
+    exports.write(tmp_path / "out.csv", replace(features, columns=columns), {}, (), (), reference.grid)
+    rows = list(csv.DictReader((tmp_path / "out.csv").open(newline="", encoding="utf-8")))
+    assert {row["class"] for row in rows} == {'\'=HYPERLINK("http://x")'}
+    assert {row["scene"] for row in rows} == {"'-2+3.tif"}
+    assert [float(row["length_m"]) for row in rows] == columns["length_m"].tolist()  # numbers stay numbers
+    assert [row["run_id"] for row in rows] == columns["run_id"].tolist()
 
 
 def test_the_preview_shows_the_boxes(scene, tmp_path, reference, pixels):

@@ -1,0 +1,288 @@
+"""Working through many scenes: read it from `run_batch` down."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from geodetect import __version__
+from geodetect.batch.cluster import Cluster
+from geodetect.batch.foreman import Foreman
+from geodetect.batch.names import output_names
+from geodetect.batch.record import Record
+from geodetect.batch.report import write_report, write_summary
+from geodetect.batch.state import State, as_left
+from geodetect.batch.work import Job
+from geodetect.batch.workers import LocalWorkers, local_slots
+from geodetect.config import ClassRules, DetectConfig, plain_settings
+from geodetect.engines import open_engine, usable_cores
+from geodetect.errors import Cancelled, ConfigError, OutputError
+from geodetect.exports import check_format
+from geodetect.package import ModelPackage
+from geodetect.pipeline import Detector
+from geodetect.progress import SILENT, Reporter
+
+BLOCK = 256  # tiles: a larger scene is looked at in blocks, by several workers and with less to do again
+REPORT = "report.html"
+QUICKLOOKS = "quicklooks"
+_PACE = ("threads", "batch_size")  # settings that change no result
+_REPORT_EVERY = 60  # s, and twenty times what it takes to write
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What became of a batch.
+
+    Attributes:
+        folder: where all is.
+        records: of all scenes, in the order given.
+        about: what holds for all of them: model, licence, settings, engine, when it was begun, seconds.
+    """
+
+    folder: Path
+    records: tuple[Record, ...]
+    about: dict[str, Any]
+
+    def of(self, state: str) -> list[Record]:
+        """Return the scenes in a state."""
+        return [record for record in self.records if record.state == state]
+
+    @property
+    def report(self) -> Path:
+        """The report for people."""
+        return self.folder / REPORT
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How a batch is done; none of it changes the results.
+
+    Attributes:
+        workers: processes on this machine; None: as many as it has cores and memory for.
+        scheduler: address of a Dask scheduler whose workers do it instead.
+        retries: how often a scene is tried again where a worker or a server was at fault.
+        block: scenes of more tiles are shared out in blocks of so many; 0: never.
+        quicklooks: draw small pictures for the report.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+    retries: int = 2
+    block: int = BLOCK
+    quicklooks: bool = True
+
+
+def run_batch(
+    scenes: Sequence[str],
+    folder: str | Path,
+    *,
+    config: DetectConfig | None = None,
+    go_on: bool = False,
+    overwrite: bool = False,
+    ending: str = ".gpkg",
+    options: BatchOptions | None = None,
+    reporter: Reporter = SILENT,
+    **settings: Any,
+) -> BatchResult:
+    """Detect in many scenes and write a file for each, a summary and a report; one bad scene does not stop the rest.
+
+    The result is the same whatever the number of workers. It can be stopped or killed at any moment: the same call
+    with `go_on` does what is left.
+
+    Args:
+        scenes: paths or URLs, see `find_scenes`; with `go_on` none, or more than before.
+        folder: of the outputs; made where it does not exist. On a cluster all machines must see it by this path.
+        config: settings; None: the defaults, with `go_on` those that the batch was begun with.
+        go_on: do what is left of the batch in the folder; scenes that failed are tried again.
+        overwrite: begin anew, and replace outputs that exist.
+        ending: of the outputs, which names their format.
+        options: workers, retries and so on; None: the defaults.
+        reporter: is told progress and notes, and may cancel.
+        settings: fields of `DetectConfig` that replace the configuration's.
+
+    Raises:
+        InputError: settings, model or folder cannot be used, or another run works in the folder.
+        EngineError: the engine or the cluster is not available.
+        Cancelled: it was stopped; what is done stays.
+    """
+    folder, options = Path(folder).resolve(), options or BatchOptions()
+    check_format(Path(f"x{ending}"))
+    if settings:
+        config = dataclasses.replace(config or DetectConfig(), **plain_settings(settings))
+    _make(folder)
+    with State(folder, write=True) as state:
+        begun = state.records()
+        if begun and not (go_on or overwrite):
+            done = sum(record.state == "done" for record in begun)
+            raise OutputError(
+                f"a batch of {len(begun):,} scenes, {done:,} of them done, is in {folder}; go on with it by "
+                "--continue, or begin anew by --overwrite"
+            )
+        if begun and not go_on:
+            state.clear()
+        config = _settled(state.about() if begun and go_on else {}, config)
+        package, engine = _ready(config, options, reporter)
+        _add(state, scenes, ending, overwrite or (go_on and bool(begun)))
+        state.update([as_left(record) for record in state.records()])
+        state.describe(_about(folder, config, package, engine, state.about()))
+        with _workers(options, package, len(state.records()), config) as (workers, config):
+            return _work(state, workers, config, options, reporter)
+
+
+def status(folder: str | Path) -> tuple[BatchResult, bool]:
+    """Return where the batch in a folder stands, and whether it runs now.
+
+    Raises:
+        OutputError: there is none.
+    """
+    folder = Path(folder).resolve()
+    with State(folder) as state:
+        return BatchResult(folder, tuple(state.records()), state.about()), state.running
+
+
+def write_outputs(state: State) -> None:
+    """Write summary and report of what is done so far."""
+    records, about = state.records(), state.about()
+    write_summary(state.folder, records, list(about.get("palette") or ()))
+    write_report(state.folder / REPORT, records, about, state.folder / QUICKLOOKS)
+
+
+def _work(state: State, workers: Any, config: DetectConfig, options: BatchOptions, reporter: Reporter) -> BatchResult:
+    """Have all that is left done; write the report now and then, and at the end."""
+    quick = state.folder / QUICKLOOKS if options.quicklooks else None
+
+    def job(record: Record) -> Job:
+        picture = None if quick is None else str(quick / f"{Path(record.output).stem}.jpg")
+        return Job(record.scene, str(state.folder / record.output), config, options.block, picture)
+
+    before, started = state.about().get("seconds", 0.0), time.monotonic()
+
+    def write() -> None:
+        state.describe({"seconds": round(before + time.monotonic() - started, 1)})
+        write_outputs(state)
+
+    foreman, due = Foreman(state, workers, job, options.retries, reporter), started + _REPORT_EVERY
+    try:
+        while foreman.turn():
+            if (now := time.monotonic()) > due:
+                write()
+                due = time.monotonic() + max(_REPORT_EVERY, 20 * (time.monotonic() - now))
+        write()
+    except BaseException as error:
+        with contextlib.suppress(OutputError):  # as where the disk is full: what was there before stays
+            foreman.close()
+            write()
+        if not isinstance(error, (KeyboardInterrupt, Cancelled)):
+            raise
+        done = sum(record.state == "done" for record in state.records())
+        raise Cancelled(
+            f"Stopped with {done:,} of {len(state.records()):,} scenes done; go on with "
+            f"`geodetect batch --continue -o {state.folder}`."
+        ) from None
+    return BatchResult(state.folder, tuple(state.records()), state.about())
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made ({error.strerror}); give another") from error
+
+
+def _settled(about: dict[str, Any], config: DetectConfig | None) -> DetectConfig:
+    """Return the settings of a batch: those that it was begun with, which new ones may not contradict."""
+    if "settings" not in about:
+        return _absolute(config or DetectConfig())
+    begun = DetectConfig.from_dict(about["settings"], "the batch's state")
+    if config is None:
+        return begun
+    config = _absolute(config)
+    pairs = zip(dataclasses.asdict(begun).items(), dataclasses.asdict(config).values(), strict=True)
+    others = [name for (name, old), new in pairs if old != new and name not in _PACE]
+    if others:
+        raise ConfigError(
+            f"{', '.join(others)} differ{'s' if len(others) == 1 else ''} from what the batch was begun with; leave "
+            "settings out with --continue, or begin anew by --overwrite"
+        )
+    return config
+
+
+def _absolute(config: DetectConfig) -> DetectConfig:
+    """Return the settings with files named from the root: workers have folders of their own."""
+    named = {name: getattr(config, name) for name in ("model", "card", "area")}
+    found = {name: str(Path(value).resolve()) for name, value in named.items() if value and Path(value).exists()}
+    return replace(config, **found)  # type: ignore[arg-type]
+
+
+def _ready(config: DetectConfig, options: BatchOptions, reporter: Reporter) -> tuple[ModelPackage, str]:
+    """Return model and engine; raises where every scene would fail for the same reason."""
+    package = Detector(config).package(reporter)
+    ClassRules.of(config, package.card)
+    if options.scheduler:
+        return package, "workers of a Dask cluster"
+    engine = open_engine(package, config.engine, config.device, config.precision, 1, 1)
+    engine.close()
+    return package, f"{engine.name} on {engine.device.split(',')[0]}, {engine.precision}"
+
+
+def _add(state: State, scenes: Sequence[str], ending: str, overwrite: bool) -> None:
+    """Add the scenes that are not there yet; raises OutputError where an output would be lost, or there is no scene."""
+    there = state.records()
+    known = {record.scene for record in there}
+    scenes = [scene for scene in map(_rooted, scenes) if scene not in known]
+    names = output_names(scenes, ending, [record.output for record in there])
+    lost = [] if overwrite else [name for name in names if (state.folder / name).exists()]
+    if lost:
+        raise OutputError(
+            f"{len(lost):,} output{'s' if len(lost) > 1 else ''} exist{'' if len(lost) > 1 else 's'} in "
+            f"{state.folder}, such as {lost[0]}; give another folder, or --overwrite to replace them"
+        )
+    if not there and not scenes:
+        raise ConfigError("there are no scenes to detect in; give files, folders or lists")
+    state.add(Record(scene, name) for scene, name in zip(scenes, names, strict=True))
+
+
+def _rooted(scene: str) -> str:
+    return str(Path(scene).absolute()) if Path(scene).exists() else scene
+
+
+def _about(
+    folder: Path, config: DetectConfig, package: ModelPackage, engine: str, before: dict[str, Any]
+) -> dict[str, Any]:
+    card = package.card
+    return {
+        "title": folder.name,
+        "model": card.name,
+        "model_version": card.version,
+        "model_sha256": package.sha256,
+        "licence": card.licence,
+        "attribution": card.attribution,
+        "palette": dict(zip(card.classes, card.palette, strict=True)),
+        "settings": dataclasses.asdict(config),
+        "engine": engine,
+        "geodetect": __version__,
+        "begun": before.get("begun") or datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+@contextlib.contextmanager
+def _workers(
+    options: BatchOptions, package: ModelPackage, scenes: int, config: DetectConfig
+) -> Iterator[tuple[LocalWorkers | Cluster, DetectConfig]]:
+    """Yield workers, and the settings with the cores shared out among them."""
+    workers: LocalWorkers | Cluster
+    if options.scheduler:
+        workers, threads = Cluster(options.scheduler), 1
+    else:
+        slots = options.workers or local_slots(package, scenes if not options.block else max(scenes, usable_cores()))
+        workers, threads = LocalWorkers(slots), max(1, usable_cores() // slots)
+    try:
+        yield workers, replace(config, threads=config.threads or threads)
+    finally:
+        workers.close()

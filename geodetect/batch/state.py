@@ -1,0 +1,183 @@
+"""Where a batch stands: one row a scene in an SQLite file, in the batch's folder.
+
+Each change is a transaction, so the file is whole whenever the batch is killed. A lock of its own, which ends with the
+process, keeps two runs from one folder; others may read meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from geodetect.batch.record import STATES, Record
+from geodetect.errors import OutputError
+
+FILE = "batch.sqlite"
+_LOCK = ".batch.lock"
+_FIELDS = tuple(field.name for field in fields(Record))
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS batch (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS scenes (
+        scene TEXT PRIMARY KEY, output TEXT UNIQUE NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+        attempts INTEGER NOT NULL, seconds REAL NOT NULL, tiles INTEGER NOT NULL, counts TEXT NOT NULL,
+        footprint TEXT NOT NULL, ended TEXT NOT NULL);
+"""
+
+
+class State:
+    """The state of the batch in a folder. A context manager.
+
+    Attributes:
+        folder: of the batch.
+    """
+
+    def __init__(self, folder: Path, write: bool = False) -> None:
+        """Open the state, or begin one where it is to be written.
+
+        Raises:
+            OutputError: there is none, it is damaged, or another run writes it.
+        """
+        self.folder = folder
+        self._lock = _locked(folder) if write else None
+        path = folder / FILE
+        try:
+            if not write and not path.is_file():
+                raise OutputError(f"no batch is in {folder}: it has no {FILE}; give the folder of a batch")
+            how = "rwc" if write else "ro"
+            self._database = sqlite3.connect(f"{path.resolve().as_uri()}?mode={how}", uri=True, timeout=10)
+            self._database.execute("PRAGMA trusted_schema = OFF")
+            if write:
+                self._database.executescript(_SCHEMA)
+            self._database.execute("SELECT 1 FROM scenes, batch LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            self._release()
+            raise OutputError(
+                f"{path} cannot be used ({error}); is it the state of a batch? move it away to begin anew"
+            ) from error
+        except OutputError:
+            self._release()
+            raise
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+        self._release()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is writing this state now."""
+        if self._lock is not None:
+            return True
+        try:
+            _locked(self.folder).close()
+        except OutputError:
+            return True
+        return False
+
+    def about(self) -> dict[str, Any]:
+        """Return what holds for the whole batch: settings, model, when it was begun."""
+        rows = self._database.execute("SELECT key, value FROM batch").fetchall()
+        try:
+            return {key: json.loads(value) for key, value in rows}
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(error) from error
+
+    def describe(self, about: Mapping[str, Any]) -> None:
+        """Write down what holds for the whole batch; keys that are there already are replaced."""
+        with self._writing():
+            rows = [(key, json.dumps(value)) for key, value in about.items()]
+            self._database.executemany("INSERT OR REPLACE INTO batch VALUES (?, ?)", rows)
+
+    def records(self) -> list[Record]:
+        """Return all scenes in the order in which they were given."""
+        try:
+            rows = self._database.execute(f"SELECT {', '.join(_FIELDS)} FROM scenes ORDER BY rowid").fetchall()
+            return [_record(dict(zip(_FIELDS, row, strict=True))) for row in rows]
+        except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
+            raise self._damaged(error) from error
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Add scenes that are not there yet."""
+        self._write("INSERT OR IGNORE", records)
+
+    def update(self, records: Sequence[Record]) -> None:
+        """Replace what is known of some scenes, all in one transaction."""
+        if records:
+            rows = [{**_row(record)} for record in records]
+            changes = ", ".join(f"{name} = :{name}" for name in _FIELDS[2:])
+            with self._writing():
+                self._database.executemany(f"UPDATE scenes SET {changes} WHERE scene = :scene", rows)
+
+    def clear(self) -> None:
+        """Forget an earlier batch; its outputs stay."""
+        with self._writing():
+            self._database.execute("DELETE FROM scenes")
+            self._database.execute("DELETE FROM batch")
+
+    def _write(self, how: str, records: Iterable[Record]) -> None:
+        marks = ", ".join(f":{name}" for name in _FIELDS)
+        with self._writing():
+            statement = f"{how} INTO scenes ({', '.join(_FIELDS)}) VALUES ({marks})"
+            self._database.executemany(statement, map(_row, records))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Any:
+        try:
+            with self._database:
+                yield
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"{self.folder / FILE} cannot be written ({error}); make room, then go on with --continue"
+            ) from error
+
+    def _damaged(self, error: Exception) -> OutputError:
+        return OutputError(f"{self.folder / FILE} is damaged ({error}); move it away to begin anew")
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+
+def as_left(record: Record) -> Record:
+    """Return a scene as a run takes it over: what was begun and not ended waits again."""
+    return record if record.state == "done" else replace(record, state="waiting")
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in _FIELDS} | {"counts": json.dumps(dict(record.counts))}
+
+
+def _record(row: dict[str, Any]) -> Record:
+    """Return a row as it is trusted: of the right types and within bounds; raises ValueError or TypeError."""
+    counts = json.loads(row["counts"])
+    if not isinstance(counts, dict) or not all(isinstance(n, int) and n >= 0 for n in counts.values()):
+        raise ValueError("counts are no numbers by class")
+    texts = ("scene", "output", "state", "reason", "footprint", "ended")
+    if not all(isinstance(row[name], str) for name in texts) or row["state"] not in STATES:
+        raise ValueError("a scene's texts are none")
+    if Path(row["output"]).name != row["output"] or row["output"] in ("", ".", ".."):
+        raise ValueError("an output is not in the batch's folder")
+    numbers = {"attempts": int(row["attempts"]), "seconds": float(row["seconds"]), "tiles": int(row["tiles"])}
+    return Record(**(row | numbers | {"counts": counts}))
+
+
+def _locked(folder: Path) -> sqlite3.Connection:
+    """Return a lock on the folder that ends with this process or when it is closed."""
+    try:
+        lock = sqlite3.connect(folder / _LOCK, timeout=0, isolation_level=None)
+        lock.execute("PRAGMA journal_mode = MEMORY")  # no file beside it
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise OutputError(
+                f"another run is working in {folder}; wait for its end, or give another folder"
+            ) from error
+        raise OutputError(f"the folder {folder} cannot be locked ({error}); give another folder") from error
+    return lock

@@ -1,0 +1,219 @@
+"""What a worker does: a scene, or a block of a large scene's tiles. Runs in processes of their own and on clusters."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geodetect import __version__
+from geodetect.config import DetectConfig
+from geodetect.detections import Detections
+from geodetect.errors import EngineError, GeodetectError, InputError, OutputError, SceneError
+from geodetect.files import replacing
+from geodetect.grid import GeoGrid
+from geodetect.pipeline import Detector, DetectResult, View
+from geodetect.preview import write_preview
+
+QUICKLOOK_SIDE = 480  # px
+_WHOLE = 4096  # px: a scene up to this side is drawn whole; a larger one without overviews would be decoded twice
+
+
+@dataclass(frozen=True)
+class Job:
+    """A scene to work on.
+
+    Attributes:
+        scene: path or URL, absolute: workers have folders of their own.
+        output: file to write, absolute.
+        config: settings.
+        block: a scene of more tiles is looked at in blocks of so many; 0: never.
+        quicklook: picture to draw, or None.
+        version: of the geodetect that wants it; another one's results would not be the same.
+    """
+
+    scene: str
+    output: str
+    config: DetectConfig
+    block: int = 0
+    quicklook: str | None = None
+    version: str = __version__
+
+
+@dataclass(frozen=True)
+class Done:
+    """A scene's result is written."""
+
+    counts: dict[str, int]
+    tiles: int
+    footprint: str  # WKT, longitude and latitude
+    engine: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """A scene is so large that its tiles are looked at in blocks first.
+
+    Attributes:
+        identity: all that decides what the network sees: every block must be of the same.
+        tiles: how many there are.
+        n_classes: of the model.
+        blocks: spans of the tiles.
+    """
+
+    identity: dict[str, str]
+    tiles: int
+    n_classes: int
+    blocks: tuple[range, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It could not be done.
+
+    Attributes:
+        reason: one sentence.
+        again: whether another attempt may do better: a server or a machine was at fault, not what was given.
+    """
+
+    reason: str
+    again: bool
+
+
+_local = threading.local()  # of each thread that works: a cluster's workers may have several
+
+
+def detect_scene(job: Job, split: bool = True) -> Done | Split | Failed:
+    """Look at a scene and write what was found; or say in which blocks to look at it first, if it may be split.
+
+    A scene whose blocks are all in the journal beside its output is merged and written.
+    """
+
+    def work() -> Done | Split:
+        detector = _detector(job.config)
+        with detector.view(job.scene) as view:
+            blocks = view.plan.blocks(job.block) if split and job.block else []
+            if len(blocks) > 1:
+                classes = detector.package().card.classes
+                return Split(view.identity, len(view.plan.windows), len(classes), tuple(blocks))
+            result = detector.detect(view, output=job.output, overwrite=True)
+            if job.quicklook:
+                _draw(Path(job.quicklook), view, detector, result)
+        run = result.run
+        return Done(result.counts, run["tiles"], outline(result.grid), f"{run['engine']}, {run['precision']}")
+
+    return _tried(job, work)
+
+
+def detect_block(job: Job, identity: dict[str, str], span: range) -> Detections | Failed:
+    """Return what the network sees in a block of a scene's tiles, unmerged."""
+
+    def work() -> Detections:
+        detector, view = _kept_view(job)
+        if view.identity != identity:
+            parts = [key for key, value in identity.items() if view.identity.get(key) != value]
+            if parts == ["engine"]:
+                raise EngineError(
+                    f"the workers compute differently ({identity['engine']}; {view.identity['engine']}), so that the "
+                    "result would depend on them; give --engine openvino --precision float32"
+                )
+            raise SceneError(f"{job.scene} was changed while it was worked on; run it again")
+        with contextlib.closing(detector.predict(view, span)) as coming:
+            return Detections.concatenate(seen.found for seen in coming)
+
+    return _tried(job, work)
+
+
+def forget() -> None:
+    """Close what this thread has open."""
+    _close_view()
+    if getattr(_local, "detector", None):
+        _local.detector.close()
+    _local.detector = None
+
+
+def outline(grid: GeoGrid) -> str:
+    """Return a scene's outline in longitude and latitude as WKT, "" where it has no CRS or none on the Earth."""
+    if grid.crs is None:
+        return ""
+    import pyproj
+    import shapely
+
+    x, y = grid.to_map(*_edge(grid.width, grid.height))
+    try:
+        crs = pyproj.CRS.from_user_input(grid.crs)
+        lon, lat = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True).transform(x, y)
+    except pyproj.exceptions.ProjError:
+        return ""
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        return ""
+    lon = np.unwrap(lon, period=360)  # a scene over the antimeridian counts on
+    return shapely.to_wkt(shapely.polygons(np.stack([lon, lat], axis=1)), rounding_precision=6)
+
+
+def _edge(width: int, height: int, steps: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Return points around a scene, px: straight edges are bent on another map."""
+    t = np.arange(steps) / steps
+    x = np.concatenate([t, np.ones(steps), 1 - t, np.zeros(steps), [0]]) * width
+    y = np.concatenate([np.zeros(steps), t, np.ones(steps), 1 - t, [0]]) * height
+    return x, y
+
+
+def _tried(job: Job, work: Callable[[], Any]) -> Any:
+    """Return what work returns, or why it failed; only what ends the process gets through."""
+    if job.version != __version__:
+        return Failed(f"a worker has geodetect {__version__}, not {job.version}; install the same everywhere", False)
+    try:
+        return work()
+    except GeodetectError as error:
+        remote = "://" in job.scene or job.scene.startswith("/vsi")
+        elsewhere = isinstance(error, OutputError) or (isinstance(error, SceneError) and remote)
+        failed = Failed(str(error), elsewhere or not isinstance(error, InputError))
+    except MemoryError:
+        failed = Failed("the worker has not enough memory; give fewer --workers or a smaller --tile", True)
+    except Exception as error:
+        text = " ".join(str(error).split()) or "no message"
+        failed = Failed(f"unexpected {type(error).__name__}: {text}", True)
+    forget()
+    return failed
+
+
+def _detector(config: DetectConfig) -> Detector:
+    """Return this thread's detector for the settings: the network is opened once, not for every scene."""
+    detector = getattr(_local, "detector", None)
+    if detector is None or detector.config != config:
+        forget()
+        detector = _local.detector = Detector(config)
+    return detector
+
+
+def _kept_view(job: Job) -> tuple[Detector, View]:
+    """Return the job's scene, which stays open for its next block."""
+    detector = _detector(job.config)
+    if getattr(_local, "scene", None) != job.scene:
+        _close_view()
+        _local.stack = contextlib.ExitStack()
+        _local.view = _local.stack.enter_context(detector.view(job.scene))
+        _local.scene = job.scene
+    return detector, _local.view
+
+
+def _close_view() -> None:
+    if getattr(_local, "scene", None) is not None:
+        _local.stack.close()
+    _local.scene = None
+
+
+def _draw(path: Path, view: View, detector: Detector, result: DetectResult) -> None:
+    """Draw a small picture, unless that would cost a large scene without overviews a second reading."""
+    if not view.scene.has_overviews and max(view.scene.grid.width, view.scene.grid.height) > _WHOLE:
+        return
+    path.parent.mkdir(exist_ok=True)
+    card, stretch = detector.package().card, view.plan.normaliser.stretch
+    with replacing(path) as temporary:
+        write_preview(temporary, view.scene, stretch, result.detections, card.classes, card.palette, QUICKLOOK_SIDE)
