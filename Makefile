@@ -21,7 +21,7 @@ chromium:  # the tests look at the report of a batch in it
 	  echo "no chromium, so reports are not looked at in a browser: sudo apt-get install chromium"
 
 test: .venv-full/ready chromium  ## everything, with MindSpore and ONNX Runtime
-	$(FULL) pytest tests/core tests/plugin tests/test_notebooks.py
+	$(FULL) pytest -n 2 --dist loadfile tests/core tests/plugin tests/test_notebooks.py
 	$(FULL) pytest tests/train $(PIPELINES:%=--ignore=%)
 	$(FULL) pytest $(PIPELINES)
 

@@ -184,7 +184,7 @@ def written(path: Path, count: int, side: int) -> tuple[Path, Cost]:
 @click.option("--quick", is_flag=True, help="Few and small ones, once.")
 def main(parts: Sequence[str], quick: bool) -> None:
     todo = {
-        "workers": partial(by_workers, *((4, 1024, 1) if quick else (48, 2048, 3))),
+        "workers": partial(by_workers, *((4, 1024, 1) if quick else (24, 2048, 2))),
         "scenes": partial(by_scenes, (10,) if quick else (10, 100, 1000)),
         "tiles": partial(by_tiles, (1024,) if quick else (2048, 4096, 8192, 16384)),
         "detections": partial(by_detections, (1000,) if quick else (1000, 10_000, 100_000, 1_000_000)),

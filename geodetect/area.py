@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import shapely
 
 from geodetect.errors import AreaError
 from geodetect.grid import GeoGrid
+from geodetect.vectorfile import check_count
 from geodetect.window import Window
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ def read_area(area: str, area_crs: str | None, grid: GeoGrid, scene: str) -> Bas
     Raises:
         AreaError: the area cannot be read, holds no polygon or does not meet the scene.
     """
-    geometry, crs = _bounds(area, area_crs) or _file(area, area_crs)
-    if crs is not None and grid.crs is not None:
-        geometry = _reproject(geometry, crs, grid, area)
-    inside = shapely.transform(geometry, lambda xy: np.stack(grid.to_scene(xy[:, 0], xy[:, 1]), axis=1))
-    inside = shapely.make_valid(inside).intersection(shapely.box(0, 0, grid.width, grid.height))
+    try:
+        geometry, crs = _bounds(area, area_crs) or _file(area, area_crs)
+        if crs is not None and grid.crs is not None:
+            geometry = _reproject(geometry, crs, grid, area)
+        inside = shapely.transform(geometry, lambda xy: np.stack(grid.to_scene(xy[:, 0], xy[:, 1]), axis=1))
+        inside = shapely.make_valid(inside).intersection(shapely.box(0, 0, grid.width, grid.height))
+    except shapely.errors.GEOSException as error:  # coordinates that overflow, for example
+        raise AreaError(f"the area {area} has no shape that can be computed with ({error}); mend the layer") from error
     if inside.area <= 0:
         raise AreaError(f"the area {area} does not meet the scene {scene}; check its coordinates and its CRS")
     return inside
@@ -66,8 +70,9 @@ def _bounds(area: str, crs: str | None) -> tuple[BaseGeometry, str | None] | Non
 def _file(area: str, crs: str | None) -> tuple[BaseGeometry, object]:
     import geopandas
 
-    if "://" not in area and not Path(area).exists():
+    if "://" not in area and not os.path.exists(area):
         raise AreaError(f"the area {area} does not exist; give a vector file or left,bottom,right,top")
+    check_count(area, None, AreaError)
     try:
         layer = geopandas.read_file(area, columns=[])
     except Exception as error:  # pyogrio and GDAL raise many kinds for a file that is no vector file

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from geodetect.errors import ModelError
+from geodetect.values import LONGEST_NAME, is_plain, numbers, plain_name, whole
 
 STRIDES = {"yolov3": (32, 16, 8), "yolov4": (32, 16, 8), "yolov3-tiny": (32, 16)}  # canvas px a cell, per head
 FAMILIES = tuple(STRIDES)
@@ -20,6 +20,8 @@ PALETTE = (
     "#fabebe", "#008080", "#9a6324", "#800000", "#aaffc3", "#808000", "#000075", "#ffd8b1", "#e6beff",
 )  # fmt: skip
 
+MOST_SIDE = 8192  # px, of a canvas or tile: memory grows with its square
+MOST_CLASSES = 10_000
 FILES = ("weights", "onnx", "int8", "selftest")  # what a package may hold
 _Section = TypeVar("_Section")
 
@@ -27,11 +29,6 @@ _Section = TypeVar("_Section")
 def _check(condition: bool, message: str) -> None:
     if not condition:
         raise ModelError(message)
-
-
-def _plain_name(name: str) -> bool:
-    """True for a file name without any folder, on every system; so no card can lead out of its package."""
-    return re.fullmatch(r"[\w][\w. +-]*", name) is not None and not name.endswith((".", " "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +59,21 @@ class Input:
     gsd: tuple[float, float] | None = None  # ground sample distances it works for, m/px: (finest, coarsest)
 
     def __post_init__(self) -> None:
-        multiple = isinstance(self.size, int) and self.size > 0 and self.size % 32 == 0
-        _check(multiple, f"input.size is {self.size!r}, a multiple of 32 is needed")
-        _check(isinstance(self.tile, int) and self.tile >= 0, f"input.tile is {self.tile!r}, pixels are needed")
+        multiple = whole(self.size, 32, MOST_SIDE) and self.size % 32 == 0
+        _check(multiple, f"input.size is {self.size!r}, a multiple of 32 is needed, at most {MOST_SIDE}")
+        tile = whole(self.tile, 0, MOST_SIDE)
+        _check(tile, f"input.tile is {self.tile!r}, pixels are needed, at most {MOST_SIDE}")
         _check(self.resize in ("letterbox", "stretch"), f"input.resize is {self.resize!r}, not letterbox or stretch")
-        _check(isinstance(self.fill, int) and 0 <= self.fill <= 255, f"input.fill is {self.fill!r}, not in 0..255")
+        _check(whole(self.fill, 0, 255), f"input.fill is {self.fill!r}, not in 0..255")
         triples = all(isinstance(value, tuple) and len(value) == 3 for value in (self.bands, self.mean, self.std))
         _check(triples, "input.bands, mean and std need three values each")
-        _check(all(math.isfinite(value) for value in self.mean), "input.mean needs finite values")
-        _check(all(0 < value < math.inf for value in self.std), "input.std needs positive values")
+        names = all(isinstance(band, str) and 0 < len(band) <= LONGEST_NAME for band in self.bands)
+        _check(names, "input.bands needs names of bands")
+        _check(numbers(self.mean), "input.mean needs finite values")
+        _check(numbers(self.std, 1e-30), "input.std needs positive values")
         if self.gsd is not None:
-            _check(len(self.gsd) == 2 and 0 < self.gsd[0] <= self.gsd[1], "input.gsd needs [finest, coarsest] in m/px")
+            pair = numbers(self.gsd, 1e-4, 1e5) and len(self.gsd) == 2 and self.gsd[0] <= self.gsd[1]
+            _check(pair, "input.gsd needs [finest, coarsest] in m/px")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,15 @@ class Heads:
     scale_xy: tuple[float, ...]  # cx = (scale * sigmoid(tx) - (scale - 1) / 2 + column) * stride
 
     def __post_init__(self) -> None:
+        rows = all(isinstance(row, tuple) for row in (self.anchors, self.strides, self.scale_xy))
         _check(
-            len(self.anchors) == len(self.strides) == len(self.scale_xy) > 0,
+            rows and len(self.anchors) == len(self.strides) == len(self.scale_xy) > 0,
             "heads.anchors, strides and scale_xy need one entry a head",
         )
-        pairs = all(len(size) == 2 and 0 < min(size) <= max(size) < math.inf for head in self.anchors for size in head)
+        rows = all(isinstance(head, tuple) for head in self.anchors)
+        pairs = rows and all(numbers(size, 1e-3, 1e6) and len(size) == 2 for head in self.anchors for size in head)
         _check(pairs, "heads.anchors needs pairs of positive width and height")
-        _check(all(1 <= scale < 2 for scale in self.scale_xy), "heads.scale_xy needs values from 1 to 2")
+        _check(numbers(self.scale_xy, 1) and max(self.scale_xy) < 2, "heads.scale_xy needs values from 1 to 2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class WeightsFile:
     sha256: str = ""  # 64 hexadecimal digits
 
     def __post_init__(self) -> None:
-        _check(_plain_name(self.file), f"file is {self.file!r}, the name of a file in the package's folder is needed")
+        _check(plain_name(self.file), f"file is {self.file!r}, the name of a file in the package's folder is needed")
         is_hash = re.fullmatch("[0-9a-fA-F]{64}|", self.sha256) is not None
         _check(is_hash, f"sha256 of {self.file} is {self.sha256!r}, 64 hexadecimal digits are needed")
 
@@ -125,10 +128,12 @@ class Source:
     sha256: str = ""  # empty where the publisher states none; an installed package records what was found
 
     def __post_init__(self) -> None:
-        web = self.url.startswith(("https://", "http://"))
+        web = isinstance(self.url, str) and self.url.startswith(("https://", "http://"))
         _check(web, f"source.url is {self.url!r}, an http(s) address is needed")
-        _check(_plain_name(self.file), f"source.file is {self.file!r}, a plain file name is needed")
-        _check(self.size >= 0, f"source.size is {self.size}, a number of bytes is needed")
+        _check(plain_name(self.file), f"source.file is {self.file!r}, a plain file name is needed")
+        _check(whole(self.size, 0, 1 << 50), f"source.size is {self.size!r}, a number of bytes is needed")
+        is_hash = re.fullmatch("[0-9a-fA-F]{64}|", self.sha256) is not None
+        _check(is_hash, f"source.sha256 is {self.sha256!r}, 64 hexadecimal digits are needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +161,14 @@ class ModelCard:
     source: Source | None = None  # what was, or is to be, downloaded
 
     def __post_init__(self) -> None:
-        is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name) is not None
+        letters = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name) is not None
+        is_name = letters and plain_name(self.name)  # it becomes a folder's name
         _check(is_name, f"name is {self.name!r}, letters, digits, dots, dashes and underscores are needed")
         for field_name in ("version", "description", "licence", "attribution", "training_data", "limitations"):
             value = getattr(self, field_name)
             _check(isinstance(value, str), f"{field_name} is {value!r}, text is needed: put it in quotes")
         _check(isinstance(self.metrics, Mapping), "metrics is no mapping")
+        _check(is_plain(self.metrics), "metrics needs text as keys, and text, numbers or mappings of these as values")
         self._check_heads()
         self._check_classes()
         self._check_thresholds()
@@ -173,11 +180,17 @@ class ModelCard:
         _check(full, f"heads.anchors needs {ANCHORS} anchors a head")
 
     def _check_classes(self) -> None:
+        _check(isinstance(self.classes, tuple), "classes is no list of names")
         _check(len(self.classes) > 0, "classes is empty")
+        _check(
+            len(self.classes) <= MOST_CLASSES, f"classes has {len(self.classes)} names, at most {MOST_CLASSES} can be"
+        )
         for name in self.classes:
             _check(isinstance(name, str) and name != "", f"classes has {name!r}, a name is needed")
+            _check(len(name) <= LONGEST_NAME, f"classes has a name of {len(name)} characters, {LONGEST_NAME} can be")
         _check(len(set(self.classes)) == len(self.classes), "classes has a name twice")
-        _check(not self.colours or len(self.colours) == len(self.classes), "colours needs one entry a class")
+        listed = isinstance(self.colours, tuple) and len(self.colours) in (0, len(self.classes))
+        _check(listed, "colours needs one entry a class")
         for colour in self.colours:
             _check(re.fullmatch("#[0-9a-fA-F]{6}", colour) is not None, f"colours has {colour!r}, #rrggbb is needed")
 
@@ -186,8 +199,9 @@ class ModelCard:
             values = value if isinstance(value, Mapping) else dict.fromkeys(self.classes, value)
             for name, number in values.items():
                 _check(name in self.classes, f"thresholds.{kind} names {name!r}, which is no class of this model")
-                _check(0 <= number <= 1, f"thresholds.{kind} is {number}, not in 0..1")
-        _check(0 <= self.thresholds.overlap < 1, f"thresholds.overlap is {self.thresholds.overlap}, not in 0..1")
+                _check(numbers((number,), 0, 1), f"thresholds.{kind} is {number!r}, not in 0..1")
+        overlap = self.thresholds.overlap
+        _check(numbers((overlap,), 0, 1) and overlap < 1, f"thresholds.overlap is {overlap!r}, not in 0..1")
 
     @property
     def palette(self) -> tuple[str, ...]:
@@ -239,7 +253,7 @@ def _section(kind: type[_Section], values: Any, path: str) -> _Section:
         _check(not needed or name in values, f"{path}{name} is missing")
     arguments: dict[str, Any] = {}
     for key, value in values.items():
-        if key in _NESTED and kind is ModelCard and value is not None:
+        if key in _NESTED and kind is ModelCard and not (value is None and fields[key].default is None):
             arguments[key] = _section(_NESTED[key], value, f"{key}.")
         else:
             arguments[key] = _frozen(value)
@@ -247,7 +261,7 @@ def _section(kind: type[_Section], values: Any, path: str) -> _Section:
         return kind(**arguments)
     except ModelError as error:
         raise ModelError(f"{path}{error}" if kind is WeightsFile else str(error)) from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{path.rstrip('.') or 'the file'} has a value of the wrong type ({error})") from None
 
 

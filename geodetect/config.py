@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,15 @@ SCORE_FLOOR = 0.05
 So the result at a higher score is the result at a lower one, filtered: a layer can be filtered later without
 running again. A weak view of an object beyond a seam also still helps to place a strong one.
 """
+MAX_GIGAPIXELS = 100.0  # 158 km a side at half a metre
 
 
 @dataclass(frozen=True)
 class DetectConfig:
-    """How to detect. Every field but those of the engine changes the result; None takes the model card's value."""
+    """How to detect. Every field but the limit and those of the engine changes the result.
+
+    None takes the model card's value.
+    """
 
     model: str = "planes-ships-yolov3-tiny"  # name, alias, package folder or weights file
     card: str | None = None  # model.yaml for a weights file
@@ -40,6 +45,7 @@ class DetectConfig:
     tile: int | None = None  # side, px at the network's ground sample distance
     overlap: float | None = None  # below 1 a share of the tile, else px
     require_crs: bool = False
+    max_gigapixels: float = MAX_GIGAPIXELS  # a scene of more is refused, or of a block of a hundredth as many bytes
     engine: str = "auto"  # openvino, onnxruntime, mindspore
     device: str = "auto"  # cpu, gpu, ascend
     precision: str = "auto"  # float32, bfloat16, int8
@@ -67,14 +73,16 @@ class DetectConfig:
             value = getattr(self, name)
             whole = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
             self._check(name, value is None or whole, f"a whole number from 1 to {most}")
-        metres = self.gsd in ("auto", "native") or (_number(self.gsd) or 0) > 0
-        self._check("gsd", metres, "auto, native or metres per pixel")
+        metres = isinstance(self.gsd, str) and 1e-4 <= (_number(self.gsd) or 0) <= 1e5
+        self._check("gsd", metres or self.gsd in ("auto", "native"), "auto, native or metres per pixel")
+        pixels = _is_number(self.max_gigapixels) and self.max_gigapixels > 0
+        self._check("max_gigapixels", pixels, "a number above 0, in thousands of millions of pixels")
         self.stretch_limits()  # raises where it cannot be read
         if self.area == "":
             raise ConfigError("area is empty; give a vector file or left,bottom,right,top, or leave it out")
         if self.area_crs and not self.area:
             raise ConfigError("area_crs is given without an area; give the area too")
-        if self.card and not Path(self.model).is_file():
+        if self.card and not os.path.isfile(self.model):
             raise ConfigError(f"card is given, but model is {self.model!r}; give the weights file that it describes")
 
     def _check(self, name: str, good: bool, expected: str) -> None:
@@ -97,14 +105,11 @@ class DetectConfig:
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> DetectConfig:
-        """Return settings from a YAML file; raises ConfigError naming the file."""
-        import yaml
+        """Return settings from a YAML file; raises ConfigError naming the file and the line."""
+        from geodetect.yamlfile import read_yaml  # late: most runs have no such file
 
-        try:
-            values = yaml.safe_load(Path(path).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML ({' '.join(str(error).split())})") from error
-        return cls.from_dict(values or {}, str(path))
+        values = read_yaml(path, ConfigError)
+        return cls.from_dict({} if values is None else values, str(path))
 
     def stretch_limits(self) -> tuple[str, float, float]:
         """Return (kind, low, high) with kind "auto", "none", "values" or "percent"."""
@@ -193,7 +198,7 @@ def _known(names: Sequence[str] | Mapping[str, Any], card: ModelCard, option: st
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300  # NaN is not
 
 
 def _number(text: str) -> float | None:

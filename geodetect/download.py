@@ -12,10 +12,11 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from geodetect.checksum import file_sha256
 from geodetect.errors import Cancelled, DownloadError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
 
 _CHUNK = 1 << 18  # bytes; small enough that a slow line still moves the bar
+MOST_BYTES = 4 << 30  # of one file, where nothing better is known
+_DIGITS = "[0-9]{1,15}"  # of a number of bytes
+_REDIRECTIONS = 10
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -63,7 +67,7 @@ class _Part:
     def load(cls, url: str, path: Path) -> _Part:
         """Return the part with what its note says; one of another URL or without a validator starts anew."""
         part = cls(url, path)
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
             note = json.loads(part.note.read_text(encoding="utf-8"))
             if note.get("url") == url and note.get("validator"):
                 return cls(url, path, str(note["validator"]))
@@ -89,13 +93,15 @@ def fetch(
     sha256: str | None = None,
     progress: Progress | None = None,
     retry: Retry | None = None,
+    most_bytes: int = MOST_BYTES,
 ) -> Path:
     """Download `url` to `target` and return it; a transfer that broke off, now or in an earlier call, is resumed.
 
     A target that has the right checksum already is left alone. `progress(done, total)` is told of every chunk.
 
     Raises:
-        DownloadError: the file cannot be had, or is not the one that `sha256` names (then nothing is kept).
+        DownloadError: the file cannot be had; or it is not the one that `sha256` names, or is of more than
+            `most_bytes` (then nothing is kept).
         Cancelled: Ctrl-C; what has arrived is kept for the next call.
     """
     target = Path(target)
@@ -106,7 +112,7 @@ def fetch(
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _transfer_patiently(_Part.load(url, part), progress, retry or Retry())
+        _transfer_patiently(_Part.load(url, part), progress, retry or Retry(), most_bytes)
         return _finish(_Part(url, part), target, sha256)
     except KeyboardInterrupt:
         size = _Part.load(url, part).size
@@ -120,15 +126,17 @@ def fetch(
         raise DownloadError(f"{url} cannot be saved as {target} ({error.strerror or error})") from error
 
 
-def _transfer_patiently(part: _Part, progress: Progress | None, retry: Retry) -> None:
+def _transfer_patiently(part: _Part, progress: Progress | None, retry: Retry, most: int) -> None:
     """Fill the part; only attempts in a row that bring no new byte count against the limit."""
     import requests
 
     failures, longest = 0, part.size
     with requests.Session() as session:
+        # else it would read the bodies of redirections, which could be endless
+        session.get_redirect_target = lambda _: None  # type: ignore[assignment,method-assign]
         while True:
             try:
-                return _transfer(session, part, progress, retry)
+                return _transfer(session, part, progress, retry, most)
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
                 problem = _reason(error)
             except requests.RequestException as error:
@@ -143,14 +151,14 @@ def _transfer_patiently(part: _Part, progress: Progress | None, retry: Retry) ->
             time.sleep(retry.backoff * 2 ** (failures - 1))
 
 
-def _transfer(session: requests.Session, part: _Part, progress: Progress | None, retry: Retry) -> None:
+def _transfer(session: requests.Session, part: _Part, progress: Progress | None, retry: Retry, most: int) -> None:
     """One attempt: ask for what is missing and write it; raises _BrokenError when another attempt makes sense."""
     start = part.size
     headers = {"Accept-Encoding": "identity", "User-Agent": "geodetect"}
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": part.validator}
     timeout = (retry.connect_timeout, retry.read_timeout)
-    with session.get(part.url, headers=headers, stream=True, timeout=timeout) as response:
+    with _answer(session, part.url, headers, timeout) as response:
         if response.status_code == 416 and response.headers.get("Content-Range") == f"bytes */{start}":
             return  # the part was whole already
         _check_status(response, part)
@@ -160,12 +168,14 @@ def _transfer(session: requests.Session, part: _Part, progress: Progress | None,
         else:
             start, total = 0, _content_length(response)
             part = part.begin(_validator(response))
+        _check_size(part, total, most)
         _check_space(part.path.parent, None if total is None else total - start)
         done = start
         with open(part.path, "ab") as file:
             for chunk in response.iter_content(_CHUNK):
-                file.write(chunk)
                 done += len(chunk)
+                _check_size(part, done, most)
+                file.write(chunk)
                 if progress is not None:
                     progress(done, total)
     if total is not None and (size := part.size) != total:
@@ -174,10 +184,46 @@ def _transfer(session: requests.Session, part: _Part, progress: Progress | None,
         raise _BrokenError(f"broken off at {size} of {total} bytes")
 
 
+@contextlib.contextmanager
+def _answer(
+    session: requests.Session, url: str, headers: dict[str, str], timeout: tuple[float, float]
+) -> Iterator[requests.Response]:
+    """Yield what the server answers, unread, after redirections."""
+    address = url
+    for _ in range(_REDIRECTIONS + 1):
+        with _ask(session, address, headers=headers, stream=True, timeout=timeout) as response:
+            if not response.is_redirect:
+                yield response
+                return
+            address = _next_address(response, url)
+    raise DownloadError(f"{url} cannot be fetched (it leads from one address to the next, more than {_REDIRECTIONS})")
+
+
+def _ask(session: requests.Session, address: str, **options: Any) -> requests.Response:
+    try:
+        return session.get(address, **options)
+    except ValueError as error:  # some addresses are none in ways that requests does not expect
+        if isinstance(error, OSError):  # its own errors are both
+            raise
+        raise DownloadError(f"{address} cannot be fetched (it is no address)") from error
+
+
+def _next_address(response: requests.Response, url: str) -> str:
+    """Return where a redirection leads; raises DownloadError where it is no web address, or one less safe."""
+    try:
+        address = urljoin(response.url, response.headers["location"].encode("latin1").decode("utf-8"))
+    except ValueError as error:
+        raise DownloadError(f"{url} leads to what is no address") from error
+    # whoever sits on an open line could send us anywhere from there
+    if url.startswith("https://") and not address.startswith("https://"):
+        raise DownloadError(f"{url} leads to {address}, which is not encrypted")
+    if not address.startswith(("http://", "https://")):
+        raise DownloadError(f"{url} leads to {address}; only http and https addresses can be fetched")
+    return address
+
+
 def _check_status(response: requests.Response, part: _Part) -> None:
     status = response.status_code
-    if part.url.startswith("https://") and not response.url.startswith("https://"):
-        raise DownloadError(f"{part.url} leads to {response.url}, which is not encrypted")
     if status == 416:  # the remote file is now shorter than the part
         part.discard()
         raise _BrokenError("the file has changed")
@@ -185,11 +231,15 @@ def _check_status(response: requests.Response, part: _Part) -> None:
         raise _BrokenError(f"the server answers {status} {response.reason}")
     if status not in (200, 206):
         raise DownloadError(f"{part.url} cannot be fetched (the server answers {status} {response.reason})")
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":  # it was asked for; what is packed can unpack to any size
+        raise DownloadError(f"{part.url} cannot be fetched (the server sends it packed, as {encoding})")
 
 
 def _total_of_range(response: requests.Response, part: _Part, start: int) -> int:
     """Return the whole file's size from `Content-Range: bytes FIRST-LAST/TOTAL`, which must begin where we asked."""
-    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", "").strip())
+    told = response.headers.get("Content-Range", "").strip()
+    found = re.fullmatch(f"bytes ({_DIGITS})-({_DIGITS})/({_DIGITS})", told)
     if found is None or int(found[1]) != start or int(found[2]) + 1 != int(found[3]):
         part.discard()
         raise _BrokenError("the server sent another range than asked for")
@@ -200,10 +250,8 @@ def _total_of_range(response: requests.Response, part: _Part, start: int) -> int
 
 
 def _content_length(response: requests.Response) -> int | None:
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        return None  # the length is that of the packed stream
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
+    return int(length) if re.fullmatch(_DIGITS, length) else None
 
 
 def _validator(response: requests.Response) -> str:
@@ -212,6 +260,12 @@ def _validator(response: requests.Response) -> str:
         return ""
     etag = response.headers.get("ETag", "")
     return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
+
+
+def _check_size(part: _Part, size: int | None, most: int) -> None:
+    if size is not None and size > most:
+        part.discard()
+        raise DownloadError(f"{part.url} sends more than the {most / 1e6:,.0f} MB that are expected; nothing is kept")
 
 
 def _check_space(folder: Path, needed: int | None) -> None:

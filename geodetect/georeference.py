@@ -15,7 +15,7 @@ def georeference(handle: rasterio.DatasetReader, path: str, require_crs: bool) -
     """Return a raster's grid, from its geotransform, else its ground control points, else its pixels, and notes.
 
     Raises:
-        SceneError: there is no CRS though one is required, or the geotransform has no area.
+        SceneError: there is no CRS though one is required, the geotransform has no area, or the CRS is of no use.
     """
     gcps, gcp_crs = handle.gcps
     transform, crs, origin, notes = handle.transform, handle.crs, "geotransform", []
@@ -41,7 +41,22 @@ def georeference(handle: rasterio.DatasetReader, path: str, require_crs: bool) -
         units = pixels if origin == "pixels" else "the unknown units of its geotransform"
         notes.append(f"the scene has no CRS, the results' coordinates are {units}; {hint}")
     _check_area(transform, path)
-    return GeoGrid(handle.width, handle.height, transform, crs, origin), notes
+    grid = GeoGrid(handle.width, handle.height, transform, crs, origin)
+    _check_crs(grid, path)
+    return grid, notes
+
+
+def _check_crs(grid: GeoGrid, path: str) -> None:
+    """Raise SceneError where the CRS has parameters that PROJ cannot compute with."""
+    if grid.crs is None:
+        return
+    from pyproj.exceptions import ProjError
+
+    try:
+        _ = grid.gsd
+    except ProjError as error:
+        reason = " ".join(str(error).split())
+        raise SceneError(f"{path} has a CRS of no use ({reason}); assign a right one with gdal_edit.py") from error
 
 
 def _check_area(transform: Affine, path: str) -> None:
@@ -49,7 +64,8 @@ def _check_area(transform: Affine, path: str) -> None:
     with np.errstate(all="ignore"):
         sides = np.hypot(transform.a, transform.d) * np.hypot(transform.b, transform.e)
         sine = np.abs(transform.determinant) / sides
-    if not np.isfinite(transform[:6]).all() or not sine > 1e-6 or not np.isfinite((~transform)[:6]).all():
+    plain = np.isfinite(transform[:6]).all() and 1e-20 < sides < 1e20
+    if not plain or not sine > 1e-6 or not np.isfinite((~transform)[:6]).all():
         raise SceneError(
             f"{path} has a geotransform or ground control points of no area; assign a right one with gdal_edit.py"
         )

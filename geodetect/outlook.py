@@ -41,7 +41,8 @@ def forecast(scene: str | Path, config: DetectConfig, reporter: Reporter = SILEN
     """
     card = registry.card_of(config.model, config.card)
     rules = ClassRules.of(config, card)
-    opened = open_scene(scene, config.bands, card.input.bands, config.require_crs)
+    limit = config.max_gigapixels
+    opened = open_scene(scene, config.bands, card.input.bands, config.require_crs, max_gigapixels=limit)
     with opened, gdal_settings(opened, 64 << 20):
         plan = make_plan(opened, card, config)
         package = registry.resolve(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from geodetect.errors import ModelError
 from geodetect.networks.darknet import read_darknet
 from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import check_parameters, read_parameters, write_safetensors
+from geodetect.yamlfile import read_yaml
 
 CARD = "model.yaml"
 PARAMETER_FORMATS = (".safetensors", ".npz", ".ckpt")
 WEIGHTS_FORMATS = (*PARAMETER_FORMATS, ".mindir")
-_MAX_CARD = 1 << 20  # bytes; a card is a page or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,22 +180,9 @@ def convert_weights(file: str | Path, card: ModelCard, folder: str | Path, dtype
 def read_card(path: str | Path) -> ModelCard:
     """Return the card in a YAML file; raises ModelError naming the file and the field that is wrong."""
     path = Path(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(_MAX_CARD + 1)
-    except FileNotFoundError:
-        raise ModelError(f"{path.parent} is no model package: it has no {path.name}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} cannot be read ({error})") from None
-    if len(text) > _MAX_CARD:
-        raise ModelError(f"{path} is too long for a model card")
-    try:
-        values = yaml.load(text, Loader=_CardLoader)  # a SafeLoader: no objects
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark else ""
-        problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise ModelError(f"{path} is no valid YAML ({place}{problem})") from None
+    if not os.path.exists(path):
+        raise ModelError(f"{path.parent} is no model package: it has no {path.name}")
+    values = read_yaml(path, ModelError)
     return ModelCard.from_dict(values, str(path))
 
 
@@ -225,23 +212,6 @@ def _take(file: str | Path | None, folder: Path, stem: str) -> WeightsFile | Non
 def _check_parameters(weights: Path, card: ModelCard) -> None:
     expected = expected_shapes(card.network.family, len(card.classes))
     check_parameters(read_parameters(weights), expected, where=str(weights))
-
-
-class _CardLoader(yaml.SafeLoader):
-    """YAML without aliases (a few lines of them can expand to gigabytes) and without a key given twice."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 class _CardDumper(yaml.SafeDumper):

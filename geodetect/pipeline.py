@@ -149,7 +149,8 @@ class Detector:
         begun = time.perf_counter()
         config, package = self.config, self.package(reporter)
         card, rules = package.card, ClassRules.of(config, package.card)
-        with open_scene(scene, config.bands, card.input.bands, config.require_crs, config.threads or 2) as opened:
+        wanted = config.bands, card.input.bands, config.require_crs, config.threads or 2, config.max_gigapixels
+        with open_scene(scene, *wanted) as opened:
             with gdal_settings(opened, 64 << 20):
                 plan = make_plan(opened, card, config)
             for note in (*opened.notes, *plan.notes):

@@ -15,7 +15,7 @@ import numpy as np
 
 from geodetect.card import FAMILIES, ModelCard, WeightsFile
 from geodetect.checksum import file_sha256
-from geodetect.download import Progress, fetch
+from geodetect.download import MOST_BYTES, Progress, fetch
 from geodetect.errors import DownloadError, ModelError
 from geodetect.networks.graphs import expected_shapes
 from geodetect.networks.parameters import read_parameters
@@ -114,9 +114,9 @@ def lookup(model: str | Path) -> Entry:
     if entry is not None:
         return entry
     root = Path(model).parent if Path(model).name == CARD else Path(model)
-    if (root / CARD).is_file():
+    if os.path.isfile(root / CARD):  # where pathlib would raise on a name too long
         return _entry(root, "installed")
-    if root.is_dir():
+    if os.path.isdir(root):
         raise ModelError(f"{root} is no model package: it has no {CARD}")
     raise ModelError(f"{_unknown(str(model), entries)}, or give the folder of a model package")
 
@@ -139,7 +139,8 @@ def pull(name: str, progress: Progress | None = None, keep_original: bool = Fals
         raise ModelError(f"{name} has no address to fetch it from; install geodetect again")
     target = home() / "downloads" / name / card.source.file
     try:
-        original = fetch(card.source.url, target, card.source.sha256 or None, progress)
+        most = 2 * card.source.size or MOST_BYTES  # the card tells about how much it is
+        original = fetch(card.source.url, target, card.source.sha256 or None, progress, most_bytes=most)
     except DownloadError as error:
         raise DownloadError(
             f"{card.source.file}, the weights of {name}, cannot be downloaded: {error}; get the file in another way "
@@ -153,7 +154,7 @@ def pull(name: str, progress: Progress | None = None, keep_original: bool = Fals
 
 def built_in_card(name: str) -> ModelCard:
     """Return the card of a model that geodetect comes with; raises ModelError where there is none."""
-    if not (BUILT_IN / name / CARD).is_file() or Path(name).name != name:
+    if not os.path.isfile(BUILT_IN / name / CARD) or Path(name).name != name:
         raise ModelError(_unknown(name, [path.parent.name for path in BUILT_IN.glob(f"*/{CARD}")]))
     return read_card(BUILT_IN / name / CARD)
 
@@ -243,7 +244,7 @@ def _record(package: ModelPackage, path: Path) -> Path | None:
 
 def _named(model: str | Path) -> Entry:
     path = Path(model)
-    if path.is_file() and path.suffix in IMPORTED_FILES:
+    if os.path.isfile(path) and path.suffix in IMPORTED_FILES:
         raise ModelError(f"{path} does not say what it detects; give its card with --card {CARD}")
     return lookup(model)
 
@@ -289,7 +290,7 @@ def _open_file(file: Path, card: ModelCard) -> ModelPackage:
 
 
 def _check_kind(file: Path, kinds: tuple[str, ...] = MODEL_FILES) -> None:
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise ModelError(f"{file} is not there, a file of {', '.join(kinds)} is needed")
     if file.suffix not in kinds:
         convert = "; `geodetect models import` converts it" if file.suffix in IMPORTED_FILES else ""

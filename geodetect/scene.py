@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import Resampling
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from geodetect.bands import choose_bands
+from geodetect.config import MAX_GIGAPIXELS
 from geodetect.errors import SceneError
 from geodetect.georeference import georeference
 from geodetect.grid import GeoGrid
+from geodetect.raster import band_descriptions, check_size, describe_mask, pixel_bytes, read_palette
 from geodetect.window import Window
 
 _REMOTE_SCHEMES = ("http://", "https://", "ftp://", "s3://", "gs://", "az://", "oss://")
@@ -34,6 +37,7 @@ _REMOTE_SETTINGS = {
     "GDAL_HTTP_LOW_SPEED_TIME": "30",  # s at less than LOW_SPEED_LIMIT bytes/s: the server has stalled
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
 }
+_FAULTS = (RasterioError, CPLE_BaseError, CRSError, UnicodeError)  # of rasterio, documented or not
 OVERVIEW_SIDE = 1024  # px, about what a scene with overviews is looked at as a whole
 
 
@@ -129,7 +133,7 @@ class Scene:
                 handle = self.handle()
                 pixels = handle.read(indexes, **(options | {"out_shape": (len(indexes), *shape)}))
                 mask = handle.read_masks(self.bands[0], window=area, out_shape=shape) if self._masked else None
-        except RasterioError as error:
+        except _FAULTS as error:
             raise SceneError(
                 f"{self.path} cannot be read at column {window.col}, row {window.row}: it is damaged or cut off; "
                 f"copy it again from its source (GDAL: {_reason(error)})"
@@ -194,6 +198,7 @@ def open_scene(
     needed: Sequence[str] = ("red", "green", "blue"),
     require_crs: bool = False,
     threads: int = 1,
+    max_gigapixels: float = MAX_GIGAPIXELS,
 ) -> Scene:
     """Return the scene behind a path or URL, ready to read.
 
@@ -203,9 +208,10 @@ def open_scene(
         needed: the network's inputs.
         require_crs: refuse a scene without CRS instead of using pixel coordinates.
         threads: for decompressing the blocks of one read.
+        max_gigapixels: refuse a scene of more pixels, or one with a block of a hundredth as many bytes.
 
     Raises:
-        SceneError: the raster is missing, no raster, empty, complex, has too few bands or no CRS.
+        SceneError: the raster is missing, no raster, empty, too large, complex, has too few bands or no CRS.
     """
     path = str(path)
     handle = _open(path)
@@ -216,37 +222,52 @@ def open_scene(
             raise SceneError(f"{path} holds no pixels itself; {hint}")
         if any("complex" in kind for kind in handle.dtypes):
             raise SceneError(f"{path} has complex pixels; make an amplitude image of it first, with gdal_calc.py")
-        grid, notes = georeference(handle, path, require_crs)
-        palette = _palette(handle) if bands is None else None
-        if palette is not None:
-            chosen: tuple[int, ...] = (1,)
-            reason = "the palette's colours"
-        else:
-            interpretations = [kind.name.lower() for kind in handle.colorinterp]
-            choice = choose_bands(bands, needed, interpretations, handle.descriptions, path)
-            chosen, reason = choice.indexes, choice.reason
-        dtype = np.dtype(np.uint8) if palette is not None else np.dtype(handle.dtypes[chosen[0] - 1])
-        mask, alpha, masked = _mask(handle, chosen)
+        _check_size(handle, path, max_gigapixels)
         is_tiff = handle.driver in ("GTiff", "COG")
-        return Scene(
-            path=path,
-            grid=grid,
-            bands=chosen,
-            dtype=dtype,
-            mask=mask,
-            block=handle.block_shapes[chosen[0] - 1],
-            driver=handle.driver,
-            pixel_bytes=_pixel_bytes(handle, chosen),
-            has_overviews=bool(handle.overviews(chosen[0])),
-            notes=(*notes, f"bands {', '.join(map(str, chosen))}: {reason}"),
-            _alpha=alpha,
-            _masked=masked,
-            _nodata=tuple(handle.nodatavals[band - 1] for band in chosen),
-            _palette=palette,
-            _options={"NUM_THREADS": str(threads)} if is_tiff and threads > 1 else {},
-        )
+        options = {"NUM_THREADS": str(threads)} if is_tiff and threads > 1 else {}
+        return _scene(handle, path, bands, needed, require_crs, options)
+    except _FAULTS as error:  # such as a directory of the file that is found to be damaged when it is looked at
+        raise _unreadable(path, error) from error
     finally:
         handle.close()
+
+
+def _scene(
+    handle: rasterio.DatasetReader,
+    path: str,
+    bands: Sequence[str | int] | None,
+    needed: Sequence[str],
+    require_crs: bool,
+    options: dict[str, Any],
+) -> Scene:
+    """Return the scene that an open file is; `options` are for opening it again."""
+    grid, notes = georeference(handle, path, require_crs)
+    palette = read_palette(handle) if bands is None else None
+    if palette is not None:
+        chosen: tuple[int, ...] = (1,)
+        reason = "the palette's colours"
+    else:
+        interpretations = [kind.name.lower() for kind in handle.colorinterp]
+        choice = choose_bands(bands, needed, interpretations, band_descriptions(handle), path)
+        chosen, reason = choice.indexes, choice.reason
+    mask, alpha, masked = describe_mask(handle, chosen)
+    return Scene(
+        path=path,
+        grid=grid,
+        bands=chosen,
+        dtype=np.dtype(np.uint8) if palette is not None else np.dtype(handle.dtypes[chosen[0] - 1]),
+        mask=mask,
+        block=handle.block_shapes[chosen[0] - 1],
+        driver=handle.driver,
+        pixel_bytes=pixel_bytes(handle, chosen),
+        has_overviews=bool(handle.overviews(chosen[0])),
+        notes=(*notes, f"bands {', '.join(map(str, chosen))}: {reason}"),
+        _alpha=alpha,
+        _masked=masked,
+        _nodata=tuple(handle.nodatavals[band - 1] for band in chosen),
+        _palette=palette,
+        _options=options,
+    )
 
 
 @contextlib.contextmanager
@@ -273,20 +294,33 @@ def _is_remote(path: str) -> bool:
     return path.startswith((*_REMOTE_SCHEMES, *_REMOTE_SYSTEMS))
 
 
+def _check_size(handle: rasterio.DatasetReader, path: str, max_gigapixels: float) -> None:
+    """Raise SceneError where the raster, or a reduced copy in it, has too many pixels or too large blocks."""
+    check_size(handle, path, max_gigapixels)
+    if not _is_remote(path):  # there each look costs a request
+        for level in range(len(handle.overviews(1))):
+            with _open(path, OVERVIEW_LEVEL=str(level)) as reduced:
+                check_size(reduced, path, max_gigapixels)
+
+
 def _open(path: str, **options: str):
     if "://" not in path and not path.startswith("/vsi") and ":" not in path and not os.path.exists(path):
         raise SceneError(f"{path} does not exist; check the path")
-    if os.path.isdir(path) and not os.listdir(path):
-        raise SceneError(f"{path} is an empty folder; give a raster file")
     try:
+        if os.path.isdir(path) and not os.listdir(path):
+            raise SceneError(f"{path} is an empty folder; give a raster file")
         with warnings.catch_warnings(), rasterio.Env(**(_REMOTE_SETTINGS if _is_remote(path) else {})):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(path, **options)
-    except RasterioError as error:
-        raise SceneError(
-            f"{path} cannot be opened as a raster; check that it is an image that GDAL reads, with gdalinfo "
-            f"(GDAL: {_reason(error)})"
-        ) from error
+    except (*_FAULTS, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: BaseException) -> SceneError:
+    return SceneError(
+        f"{path} cannot be opened as a raster; check that it is an image that GDAL reads, with gdalinfo "
+        f"(GDAL: {_reason(error)})"
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -294,36 +328,8 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(cause).split()).rstrip(".")
 
 
-def _mask(handle, bands: Sequence[int]) -> tuple[str, int, bool]:
-    """Return the kind of mask, the alpha band's number, 0 for none, and whether there is a mask band."""
-    interpretations = [kind.name for kind in handle.colorinterp]
-    flags = handle.mask_flag_enums[bands[0] - 1]
-    alpha = interpretations.index("alpha") + 1 if "alpha" in interpretations else 0
-    masked = MaskFlags.per_dataset in flags and MaskFlags.nodata not in flags and MaskFlags.alpha not in flags
-    nodata = any(handle.nodatavals[band - 1] is not None for band in bands)
-    kind = "dataset" if masked else "alpha" if alpha else "nodata" if nodata else "none"
-    return kind, alpha, masked
-
-
 def _both(valid: np.ndarray | None, also: np.ndarray) -> np.ndarray:
     return also if valid is None else valid & also
-
-
-def _pixel_bytes(handle, bands: Sequence[int]) -> int:
-    apart = handle.interleaving is not None and handle.interleaving.name in ("band", "line")
-    read = set(bands) if apart else handle.indexes
-    return sum(np.dtype(handle.dtypes[band - 1]).itemsize for band in read)
-
-
-def _palette(handle) -> np.ndarray | None:
-    """Return the palette (N, 4) uint8 of a raster with one palette band, else None."""
-    if handle.count != 1 or handle.colorinterp[0].name != "palette":
-        return None
-    colours = handle.colormap(1)
-    table = np.zeros((max(colours) + 1, 4), np.uint8)
-    for index, colour in colours.items():
-        table[index] = colour
-    return table
 
 
 def _equals(band: np.ndarray, nodata: float | None) -> np.ndarray:

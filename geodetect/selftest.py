@@ -5,19 +5,20 @@ It tells whether an engine on this machine computes what the package's author co
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from geodetect import engines
-from geodetect.card import Input
+from geodetect.card import MOST_SIDE, Input
 from geodetect.errors import ModelError
+from geodetect.networks.npz import read_npz
 from geodetect.package import ModelPackage, open_package
 
 SIDE = 96  # px: three cells of the big stride, so that every padding and every upsampling counts
 TOLERANCES = {"float32": 1e-3, "int8": 0.15}  # of a head's largest value; int8 moves YOLOv3-Tiny's by 0.075
+_MOST_BYTES = 1 << 30  # of its arrays; those of the largest network at 608 px have 24 MB
 TOLERANCE_REDUCED = 0.06  # bfloat16 moves YOLOv4's heads by up to 0.027, less exact types by more
 
 
@@ -118,8 +119,15 @@ def _normalise(pixels: np.ndarray, takes: Input) -> np.ndarray:
 
 def _read(path: Path) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            heads = tuple(file[f"head_{index}"][None] for index in range(len(file.files) - 1))
-            return file["pixels"], heads
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path, _MOST_BYTES)
+        heads = [arrays[f"head_{index}"] for index in range(len(arrays) - 1)]
+        pixels = arrays["pixels"]
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror or error}); install the model again") from None
+    except (ModelError, KeyError) as error:
         raise ModelError(f"{path} is no self-test ({error}); install the model again") from None
+    side = pixels.shape[-1] if pixels.ndim == 3 and pixels.dtype == np.uint8 else 0
+    whole = pixels.shape == (3, side, side) and 0 < side <= MOST_SIDE and side % 32 == 0
+    if not whole or not all(head.dtype == np.float32 and head.ndim == 3 and head.size for head in heads):
+        raise ModelError(f"{path} is no self-test: it holds no image and heads; install the model again")
+    return pixels, tuple(head[None] for head in heads)

@@ -18,6 +18,8 @@ from geodetect.evaluation import Evaluation, MapObjects, Outcome
 from geodetect.files import check_writable, replacing
 from geodetect.geopackage import add_style, write_layer
 from geodetect.style import qml
+from geodetect.values import LONGEST_NAME
+from geodetect.vectorfile import check_count
 
 if TYPE_CHECKING:
     import geopandas
@@ -106,14 +108,29 @@ def read_objects(
     import pyogrio
 
     try:
-        meta, _, geometry, values = pyogrio.raw.read(str(path), layer=layer or _first_layer(path))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        layer = layer or _first_layer(path)
+        check_count(path, layer, InputError)
+        meta, _, geometry, values = pyogrio.raw.read(str(path), layer=layer)
+    except MemoryError as error:  # a file can claim any number
+        raise InputError(f"{path} has more objects than fit into memory; divide it") from error
+    except _faults() as error:
         raise InputError(f"{path} cannot be read as a vector layer ({' '.join(str(error).split())})") from error
     if geometry is None:
         raise InputError(f"{path} has no geometry; give a layer of polygons or points")
     columns = dict(zip(meta["fields"], values, strict=True))
-    shapes = shapely.force_2d(shapely.from_wkb(geometry))
+    try:
+        shapes = shapely.force_2d(shapely.from_wkb(geometry))
+    except shapely.errors.GEOSException as error:  # a surface, for example
+        raise InputError(f"{path} holds geometry that is neither polygon nor point ({error})") from error
     return _from_columns(shapes, columns, _known(meta["crs"]), str(path), class_field, is_truth)
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """Return what pyogrio raises for a file that is no vector file or is damaged, documented or not."""
+    import pyogrio
+
+    kinds = ("DataSourceError", "DataLayerError", "FeatureError", "FieldError", "GeometryError", "CRSError")
+    return (*(getattr(pyogrio.errors, kind) for kind in kinds), LookupError, ValueError, OverflowError, OSError)
 
 
 def _as_objects(
@@ -146,7 +163,11 @@ def _from_columns(
     odd = set(shapely.get_type_id(shapes[there]).tolist()) - {0, 3, 6}
     if odd:
         raise InputError(f"{path} holds geometry that is neither polygon nor point; give polygons or points")
-    names = columns[_class_field(columns, class_field, path)]
+    if not np.isfinite(shapely.get_coordinates(shapes[there])).all():
+        raise InputError(f"{path} has coordinates that are no numbers; mend the layer")
+    field = _class_field(columns, class_field, path)
+    names = columns[field]
+    _check_length(max((len(str(name)) for name in names if name is not None), default=0), field, path)
     numbers = _numbers(columns, DIFFICULT_FIELDS if is_truth else SCORE_FIELDS, path)
     objects = MapObjects.of(
         shapes,
@@ -157,6 +178,15 @@ def _from_columns(
         path,
     )
     return objects[there]
+
+
+def _check_length(longest: int, field: str, path: str) -> None:
+    """Raise InputError where a class is a long text: in a column, all take as much room as the longest."""
+    if longest > LONGEST_NAME:
+        raise InputError(
+            f"{path} has a text of {longest:,} characters in its field {field!r}, at most {LONGEST_NAME} make the name "
+            "of a class; name another field with --class-field"
+        )
 
 
 def _where(objects: str | Path | MapObjects | geopandas.GeoDataFrame) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 from geodetect import registry
-from geodetect.card import ModelCard
+from geodetect.card import FILES, ModelCard
 from geodetect.errors import DownloadError, ModelError
 from geodetect.package import CARD, ModelPackage, read_card
 from geodetect.progress import SILENT, Reporter
@@ -34,12 +35,14 @@ def open_source(model: str | Path, card: str | Path | None = None, reporter: Rep
     elif card is not None and is_remote(card):
         card = fetch(str(card), reporter=reporter)
     path = Path(model)
-    if not path.exists() and (len(path.parts) > 1 or path.suffix in registry.MODEL_FILES):  # no name looks like that
+    if not os.path.exists(path) and (
+        len(path.parts) > 1 or path.suffix in registry.MODEL_FILES
+    ):  # no name looks like that
         raise ModelError(f"{path} is not there, neither file nor folder; check the path")
-    if card is None and (path.is_file() or _is_run(path)):
+    if card is None and (os.path.isfile(path) or _is_run(path)):
         beside = (path if path.is_dir() else path.parent) / CARD
         card = beside if beside.is_file() and path != beside else None
-    if path.is_dir() and card is not None:
+    if os.path.isdir(path) and card is not None:
         path = _checkpoint(path)
     if card is not None:
         return registry.resolve(path, card)
@@ -48,7 +51,7 @@ def open_source(model: str | Path, card: str | Path | None = None, reporter: Rep
 
 def _is_run(path: Path) -> bool:
     """Return whether a folder is a training run's: its card names no weights, since they change while it goes on."""
-    if not path.is_dir() or not (path / CARD).is_file():
+    if not os.path.isfile(path / CARD):
         return False
     card = read_card(path / CARD)
     return not _names_files(card) and (card.source is None or any((path / name).is_file() for name in CHECKPOINTS))
@@ -77,7 +80,7 @@ def _fetch(url: str, card: str | Path | None, reporter: Reporter) -> tuple[Path,
     own = fetch(f"{url}/{CARD}", reporter=reporter)
     described = read_card(own)
     if _names_files(described):
-        for file in filter(None, (described.weights, described.onnx, described.selftest)):
+        for file in filter(None, (getattr(described, role) for role in FILES)):
             fetch(f"{url}/{file.file}", reporter=reporter)
         return own.parent, None
     best, last = CHECKPOINTS

@@ -28,7 +28,8 @@ class Cluster:
             raise EngineError(
                 f"a cluster needs dask.distributed ({error}); pip install geodetect[distributed]"
             ) from error
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says of a lost scheduler, we say
+        for name in ("distributed", "distributed.client"):  # what they say of a lost scheduler, we say
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._address = address
         try:
             self._client = Client(address, timeout=_PATIENCE, set_as_default=False, direct_to_workers=False)

@@ -31,7 +31,7 @@ from geodetect.progress import SILENT, Reporter
 BLOCK = 256  # tiles: a larger scene is looked at in blocks, by several workers and with less to do again
 REPORT = "report.html"
 QUICKLOOKS = "quicklooks"
-_PACE = ("threads", "batch_size")  # settings that change no result
+_PACE = ("threads", "batch_size", "max_gigapixels")  # settings that change no result
 _REPORT_EVERY = 60  # s, and twenty times what it takes to write
 
 

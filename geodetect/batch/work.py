@@ -19,6 +19,7 @@ from geodetect.files import replacing
 from geodetect.grid import GeoGrid
 from geodetect.pipeline import Detector, DetectResult, View
 from geodetect.preview import write_preview
+from geodetect.shown import shown
 
 QUICKLOOK_SIDE = 480  # px
 _WHOLE = 4096  # px: a scene up to this side is drawn whole; a larger one without overviews would be decoded twice
@@ -173,12 +174,12 @@ def _tried(job: Job, work: Callable[[], Any]) -> Any:
     except GeodetectError as error:
         remote = "://" in job.scene or job.scene.startswith("/vsi")
         elsewhere = isinstance(error, OutputError) or (isinstance(error, SceneError) and remote)
-        failed = Failed(str(error), elsewhere or not isinstance(error, InputError))
+        failed = Failed(shown(str(error)), elsewhere or not isinstance(error, InputError))
     except MemoryError:
         failed = Failed("the worker has not enough memory; give fewer --workers or a smaller --tile", True)
     except Exception as error:
         text = " ".join(str(error).split()) or "no message"
-        failed = Failed(f"unexpected {type(error).__name__}: {text}", True)
+        failed = Failed(shown(f"unexpected {type(error).__name__}: {text}"), True)
     forget()
     return failed
 

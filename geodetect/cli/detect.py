@@ -16,6 +16,7 @@ from geodetect.files import check_writable
 from geodetect.pipeline import Detector, DetectResult
 from geodetect.progress import Reporter
 from geodetect.scene import scene_name
+from geodetect.shown import shown
 
 
 @click.command()
@@ -82,7 +83,7 @@ def detect(
                 if len(jobs) == 1:
                     raise
                 failed.append(error)
-                click.echo(f"Error: {error}", err=True)
+                click.echo(f"Error: {shown(str(error))}", err=True)
             else:
                 _tell(result, reporter, progress)
     if failed:

@@ -17,6 +17,7 @@ import click
 
 from geodetect import __version__
 from geodetect.errors import Cancelled, GeodetectError
+from geodetect.shown import shown
 
 # command: (module, attribute), imported when the command is run
 _COMMANDS = {
@@ -96,6 +97,7 @@ class Commands(click.Group):
 
 
 def _failed(as_json: bool, message: str, code: int) -> NoReturn:
+    message = shown(message)
     if as_json:
         _say_json(code, message)
     click.echo(f"Error: {message}", err=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from geodetect.errors import ConfigError, EngineError, ModelError
-from geodetect.networks.protobuf import raw
+from geodetect.networks.protobuf import numbers, raw
 from geodetect.package import ModelPackage
 
 
@@ -146,14 +146,19 @@ def explained(error: Exception, engine: str, package: ModelPackage) -> EngineErr
 
 def check_onnx(path: Path) -> None:
     """Raise ModelError unless a file is an ONNX model; the libraries say so in many lines, some of them on stderr."""
+    elsewhere = False
     try:
         graphs = raw(memoryview(path.read_bytes()), 7)  # ModelProto.graph
+        tensors = [tensor for graph in graphs for tensor in raw(graph, 5)]  # GraphProto.initializer
+        elsewhere = any(1 in numbers(tensor, 14) for tensor in tensors)  # TensorProto.data_location, EXTERNAL
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError:
         graphs = []
     if len(graphs) != 1:
         raise ModelError(f"{path} is no ONNX file or is damaged; export or install the model again")
+    if elsewhere:  # no checksum covers it, and it may be any file
+        raise ModelError(f"{path} has its weights in another file; save the model as one file")
 
 
 def is_quantised(path: Path) -> bool:

@@ -44,6 +44,8 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             # A canvas a thread beats one canvas on all threads: no waiting for one another inside a layer.
             "NUM_STREAMS": threads,
+            # Each process would pin its first thread to the first core: several at once would share that one.
+            "ENABLE_CPU_PINNING": threads >= usable_cores(),
         }
         try:
             compiled = core.compile_model(_model(core, package), "CPU", options)

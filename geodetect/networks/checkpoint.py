@@ -30,6 +30,7 @@ _TYPES: dict[str, np.dtype] = {
     "UInt64": np.dtype("<u8"),
     "Bool": np.dtype("?"),
 }
+_MOST_SIDES = 8  # of a tensor
 
 
 def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
@@ -47,8 +48,9 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     pieces: dict[str, list[_Piece]] = {}
     try:
         for value in raw(blob, 1):
+            tag = _text(value, 1)
             for tensor in raw(value, 2):  # strings and maps, which newer files may hold, are no tensors
-                pieces.setdefault(_text(value, 1), []).append(_piece(tensor))
+                pieces.setdefault(tag, []).append(_piece(tensor))
     except ValueError as error:
         raise ModelError(f"{path} is no MindSpore checkpoint or is damaged ({error})") from None
     if not pieces:
@@ -63,7 +65,8 @@ def _piece(tensor: memoryview) -> _Piece:
     kind = _text(tensor, 2)
     if kind not in _TYPES:
         raise ValueError(f"a tensor of type {kind!r}")
-    return tuple(numbers(tensor, 1)), kind, (raw(tensor, 3) or [memoryview(b"")])[0]
+    shape = tuple(numbers(tensor, 1, most=_MOST_SIDES))
+    return shape, kind, (raw(tensor, 3) or [memoryview(b"")])[0]
 
 
 def _text(message: memoryview, number: int) -> str:
@@ -77,5 +80,8 @@ def _joined(pieces: list[_Piece], tag: str, path: str | Path) -> np.ndarray:
     shape = () if shape == (0,) and len(data) == dtype.itemsize else shape  # old files store scalars so
     if len(data) != math.prod(shape) * dtype.itemsize:
         raise ModelError(f"{path}: {tag} has {len(data)} bytes, which its shape {shape} does not explain")
-    array = np.frombuffer(data, dtype).reshape(shape)
+    try:
+        array = np.frombuffer(data, dtype).reshape(shape)
+    except (ValueError, OverflowError):  # empty, with sides whose product overflows
+        raise ModelError(f"{path}: {tag} has a shape that cannot be") from None
     return (array.astype("<u4") << 16).view("<f4") if kind == "BFloat16" else array

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from geodetect.errors import ModelError
+from geodetect.networks.parameters import check_size
 
 _NORMALISED = (".1.beta", ".1.gamma", ".1.moving_mean", ".1.moving_variance", ".0.weight")
 _PLAIN = (".bias", ".weight")
@@ -110,6 +111,7 @@ def _residuals(layer: str, blocks: int) -> Iterator[str]:
 def read_values(path: Path) -> np.ndarray:
     """Return the float32 values of a Darknet file without its header; raises ModelError where it is none."""
     try:
+        check_size(path)
         blob = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None

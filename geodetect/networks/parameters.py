@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from geodetect.errors import ModelError
 from geodetect.networks.checkpoint import read_checkpoint
+from geodetect.networks.npz import read_npz
 from geodetect.networks.safetensors import read_safetensors, write_safetensors
 
 __all__ = ["check_parameters", "read_parameters", "write_safetensors"]
@@ -20,6 +20,7 @@ _TRAINING = re.compile(  # what a training run stores beside the network
     r"epoch_num|step_num|current_iter_num|last_overflow_iterator_step|scale_sense"
 )
 _SHOWN = 6  # names in a message
+MOST_BYTES = 4 << 30  # of a weights file, packed or not; YOLOv4 with a trainer's moments has 0.5 GB
 
 
 def read_parameters(path: str | Path) -> dict[str, np.ndarray]:
@@ -31,10 +32,11 @@ def read_parameters(path: str | Path) -> dict[str, np.ndarray]:
         ModelError: the file is missing, of another kind, or damaged.
     """
     path = Path(path)
-    readers = {".safetensors": read_safetensors, ".ckpt": read_checkpoint, ".npz": _read_npz}
+    readers = {".safetensors": read_safetensors, ".ckpt": read_checkpoint, ".npz": _npz}
     if path.suffix not in readers:
         raise ModelError(f"{path} is no weights file; {', '.join(readers)} can be read")
     try:
+        check_size(path)
         stored = readers[path.suffix](path)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -45,7 +47,8 @@ def read_parameters(path: str | Path) -> dict[str, np.ndarray]:
         short = name.rpartition("network.")[2]  # yolo_network. and whatever a trainer wrapped around it
         if short in parameters:
             raise ModelError(f"{path} holds {short} twice, once as {name}")
-        parameters[short] = np.array(array, dtype=np.float32)  # a copy: the file may be mapped, not read
+        with np.errstate(over="ignore"):  # infinite ones are found by `check_parameters`
+            parameters[short] = np.array(array, dtype=np.float32)  # a copy: the file may be mapped, not read
     return parameters
 
 
@@ -91,9 +94,14 @@ def _text(shape: Sequence[int]) -> str:
     return "x".join(str(size) for size in shape) or "a scalar"
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} is no .npz file of plain arrays ({error})") from None
+def check_size(path: Path) -> None:
+    """Raise ModelError where a file is larger than any network of geodetect; OSError where it is not there."""
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ModelError(
+            f"{path} has {size / 1e9:.1f} GB, no network of geodetect has more than {MOST_BYTES / 1e9:.1f} GB; give "
+            "another file"
+        )
+
+
+def _npz(path: Path) -> dict[str, np.ndarray]:
+    return read_npz(path, MOST_BYTES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MOST_FIELDS = 1 << 20  # of a message; a field of two bytes becomes a hundred in memory
 
 
 def raw(message: memoryview, number: int) -> list[memoryview]:
@@ -19,11 +20,11 @@ def raw(message: memoryview, number: int) -> list[memoryview]:
     return [value for key, value in _fields(message) if key == number and isinstance(value, memoryview)]
 
 
-def numbers(message: memoryview, number: int) -> list[int]:
+def numbers(message: memoryview, number: int, most: int = _MOST_FIELDS) -> list[int]:
     """Return the values of an integer field of that number, packed or not.
 
     Raises:
-        ValueError: the message is damaged or cut off.
+        ValueError: the message is damaged or cut off, or there are more than `most`.
     """
     found: list[int] = []
     for key, value in _fields(message):
@@ -31,16 +32,20 @@ def numbers(message: memoryview, number: int) -> list[int]:
             found.append(value)
         elif key == number and isinstance(value, memoryview):
             at = 0
-            while at < len(value):
+            while at < len(value) and len(found) <= most:
                 item, at = _varint(value, at)
                 found.append(item)
+        if len(found) > most:
+            raise ValueError(f"more than {most} numbers")
     return found
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yield (field number, value): an int for a varint, the bytes for everything else."""
-    at = 0
+    at = count = 0
     while at < len(message):
+        if (count := count + 1) > _MOST_FIELDS:
+            raise ValueError(f"more than {_MOST_FIELDS} fields")
         key, at = _varint(message, at)
         kind, length = key & 7, 0
         if kind == _VARINT:

@@ -25,7 +25,8 @@ _TYPES: dict[str, np.dtype] = {
     "I64": np.dtype("<i8"),
 }
 _WRITTEN: dict[np.dtype, str] = {np.dtype("<f2"): "F16", np.dtype("<f4"): "F32"}
-_LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
+_LONGEST_HEADER = 4 << 20  # bytes; the format allows 100 MB, YOLOv4's has 70 kB
+_MOST_SIDES, _LONGEST_SIDE = 8, 1 << 40  # of an array: their product stays a number that is quick to compute
 
 
 def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
@@ -84,7 +85,7 @@ def _header(blob: np.ndarray, path: str | Path) -> tuple[dict[str, Any], np.ndar
         raise ModelError(f"{path} is no safetensors file or is cut off in its header")
     try:
         header = json.loads(blob[8 : 8 + length].tobytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError(f"{path} is no safetensors file: its header is no JSON") from None
     if not isinstance(header, dict):
         raise ModelError(f"{path} is no safetensors file: its header is no JSON object")
@@ -95,7 +96,7 @@ def _header(blob: np.ndarray, path: str | Path) -> tuple[dict[str, Any], np.ndar
 def _begin(entry: Any, path: str | Path) -> int:
     try:
         return int(entry["data_offsets"][0])
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         raise ModelError(f"{path} has a header entry without data_offsets") from None
 
 
@@ -103,13 +104,17 @@ def _array(data: np.ndarray, name: str, entry: Any, expected: int, path: str | P
     """Return one array and where it ends; arrays follow each other without gap or overlap."""
     try:
         kind, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        sizes_fit = all(type(size) is int and size >= 0 for size in (*shape, begin, end))
+        sizes_fit = all(type(size) is int and 0 <= size <= _LONGEST_SIDE for size in (*shape, begin, end))
     except (KeyError, TypeError, ValueError):
         raise ModelError(f"{path}: the header entry of {name} is incomplete") from None
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         raise ModelError(f"{path}: {name} is stored as {kind}, one of {', '.join(_TYPES)} is needed")
     dtype = _TYPES[kind]
+    sizes_fit &= len(shape) <= _MOST_SIDES
     if not sizes_fit or begin != expected or end - begin != math.prod(shape) * dtype.itemsize or end > data.size:
         raise ModelError(f"{path}: {name} does not fit its place in the file, which is damaged or cut off")
-    array = data[begin:end].view(dtype).reshape(shape)
+    try:
+        array = data[begin:end].view(dtype).reshape(shape)
+    except ValueError:  # empty, with sides whose product overflows
+        raise ModelError(f"{path}: {name} has a shape that cannot be") from None
     return (array.astype("<u4") << 16).view("<f4") if kind == "BF16" else array, end

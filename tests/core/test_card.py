@@ -69,7 +69,7 @@ def test_to_dict_and_back_gives_an_equal_card():
         ("input.size", "big", "input.size is 'big', a multiple of 32 is needed"),
         ("input.size", 416.0, "input.size is 416.0, a multiple of 32 is needed"),
         ("input.tile", 0.5, "input.tile is 0.5, pixels are needed"),
-        ("input.gsd", 0.5, "input has a value of the wrong type"),
+        ("input.gsd", 0.5, "input.gsd needs"),
         ("input.bands", "rgb", "input.bands, mean and std need three values each"),
         ("input.mean", [0, 0, float("nan")], "input.mean needs finite values"),
         ("version", 1.0, "version is 1.0, text is needed: put it in quotes"),

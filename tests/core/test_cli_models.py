@@ -147,7 +147,7 @@ def test_pull_of_a_model_that_is_here_does_nothing():
 
 
 def test_pull_without_a_network_says_how_to_go_on(monkeypatch):
-    def fail(url: str, *_: object) -> None:
+    def fail(url: str, *_: object, **__: object) -> None:
         raise DownloadError(f"{url} cannot be fetched (the host is not known, or there is no network)")
 
     monkeypatch.setattr("geodetect.registry.fetch", fail)
@@ -251,7 +251,7 @@ def test_import_converts_darknet_weights_under_a_card_that_says_so(home, tmp_pat
 
 
 def test_errors_end_the_whole_command_line_with_one_sentence_and_a_code(monkeypatch):
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise DownloadError("no network")
 
     monkeypatch.setattr("geodetect.registry.fetch", fail)

@@ -100,6 +100,17 @@ def test_what_is_no_onnx_file_is_one_sentence(name, damage, package, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_an_onnx_file_may_not_take_its_weights_from_elsewhere(package):
+    onnx = pytest.importorskip("onnx")
+    whole = package()
+    model = onnx.load(whole.onnx_path)
+    onnx.external_data_helper.convert_model_to_external_data(model, location="../secret", size_threshold=0)
+    for tensor in model.graph.initializer:
+        tensor.ClearField("raw_data")
+    with pytest.raises(ModelError, match=r"mine\.onnx has its weights in another file"):
+        open_engine(package(model.SerializeToString()), ONNX_ENGINES[0], device="cpu", canvas=64)
+
+
 @pytest.mark.parametrize("name", ONNX_ENGINES)
 def test_an_onnx_file_of_something_else_is_one_sentence(name, package, capfd):
     onnx = pytest.importorskip("onnx")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from geodetect import package as module
+from geodetect import yamlfile
 from geodetect.card import ModelCard
 from geodetect.checksum import file_sha256
 from geodetect.errors import ModelError
@@ -117,16 +117,16 @@ def test_weights_of_another_network_are_refused(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name:\n- [", r"is no valid YAML \(line 2"),
-        ("name: one\nname: two", r"line 1: name stands twice"),
+        ("name:\n- [", r"cannot be read as YAML \(line 2"),
+        ("name: one\nname: two", r"line 2: name stands twice"),
         ("a: &a [1]\nb: *a", r"line 2: aliases are not allowed"),
         ("a: !!python/object/apply:os.getcwd []", r"could not determine a constructor"),
         ("- 1", "the file is no mapping"),
         ("", "the file is no mapping"),
-        ("x" * (1 << 21), "too long"),
-        ("[" * 1_500, "no valid YAML"),
-        ("a: \x00", "no valid YAML"),
-        ("? [a]\n: 1", "unknown field|no valid YAML"),
+        ("x" * (1 << 21), "longer than 256 kB"),
+        ("[" * 1_500, "nested deeper than 32"),
+        ("a: \x00", "line 1: special characters"),
+        ("? [a]\n: 1", "line 1: found unhashable key"),
     ],
 )
 def test_an_unusable_card_is_one_sentence(tmp_path, text, message):
@@ -205,4 +205,4 @@ def test_a_model_without_a_licence_says_so():
 
 
 def test_only_safe_yaml_is_used():
-    assert issubclass(module._CardLoader, yaml.SafeLoader)
+    assert issubclass(yamlfile._Loader, yaml.SafeLoader)

@@ -20,7 +20,8 @@ _TAIL = 4096  # bytes looked through for it
 _COMMON = (".jpg", ".jpeg", ".png")  # others may be rasters that Pillow does not know
 _READERS = 8
 _UNREADABLE = (OSError, ValueError, SyntaxError)  # what Pillow raises for a broken file
-Image.MAX_IMAGE_PIXELS = None  # a scene of 20 000 px a side is no attack
+_MOST_PIXELS = 1_000_000_000  # of an image, which is decoded whole: 3 GB
+Image.MAX_IMAGE_PIXELS = None  # a scene of 20 000 px a side is no attack; `_check_size` asks instead
 
 
 def check_images(root: Path, files: Sequence[str], to_train: bool = False) -> np.ndarray:
@@ -44,6 +45,7 @@ def _check(path: Path, to_train: bool) -> tuple[int, int]:
         return _raster_size(path)
     try:
         with path.open("rb") as file, Image.open(file) as image:
+            _check_size(image, path)
             if to_train:
                 _check_mode(image, path)
             end = _ENDS.get(image.format or "")
@@ -71,6 +73,7 @@ def read_image(path: Path, fill: int) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
+            _check_size(image, path)
             _check_mode(image, path)
             if image.has_transparency_data:
                 coloured = image.convert("RGBA")
@@ -80,6 +83,16 @@ def read_image(path: Path, fill: int) -> np.ndarray:
             return np.asarray(image.convert("RGB"))
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
+
+
+def _check_size(image: Image.Image, path: Path) -> None:
+    """Raise LabelError where an image claims more pixels than memory should hold; few bytes can claim very many."""
+    width, height = image.size
+    if width * height > _MOST_PIXELS:
+        raise LabelError(
+            f"{path} has {width:,} x {height:,} px, at most {_MOST_PIXELS:,} px can be trained with; cut it into tiles "
+            "with geodetect prepare"
+        )
 
 
 def _check_mode(image: Image.Image, path: Path) -> None:

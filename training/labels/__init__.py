@@ -107,8 +107,11 @@ def _text_kind(folder: Path) -> str:
 
 
 def _is_geojson(path: Path) -> bool:
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return "FeatureCollection" in file.read(4096)
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return "FeatureCollection" in file.read(4096)
+    except OSError as error:
+        raise LabelError(f"{path} cannot be read ({error.strerror}); check the file") from error
 
 
 def _check(found: LabelSet, paths: Sequence[Path]) -> None:

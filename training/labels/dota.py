@@ -86,9 +86,9 @@ def read_file(path: Path, image: Path, name: str, split: str = "", classes: tupl
                 corners, label, difficult = parse_object(text)
                 if classes and label not in classes:
                     raise LabelError(f"the class {label!r} is not in classes.txt, which has {listed(list(classes), 8)}")
+                rows.add(corners, label, difficult, number)
             except LabelError as error:
                 raise LabelError(f"{path}, line {number}: {error}") from None
-            rows.add(corners, label, difficult, number)
     return rows.image(name, image, path, split, gsd=gsd)
 
 

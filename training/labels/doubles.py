@@ -7,9 +7,11 @@ import dataclasses
 import numpy as np
 import shapely
 
+from geodetect.errors import LabelError
 from training.labels.labelled import LabelledImage, LabelSet
 
 DOUBLES = ("keep", "drop")
+_MOST_PAIRS = 10_000_000  # that meet, in one image
 MOST_IOU = 0.5  # of two objects of one class; above it no model that suppresses doubles can find both
 
 
@@ -21,16 +23,38 @@ def find_doubles(image: LabelledImage) -> np.ndarray:
     """
     doubles = np.zeros(len(image), bool)
     shapes = np.asarray(shapely.convex_hull(shapely.polygons(image.corners)), object).reshape(-1)
-    later, earlier = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    alike = (earlier < later) & (image.names[earlier] == image.names[later])
-    alike &= ~(image.ignored[earlier] | image.ignored[later])
-    later, earlier = later[alike], earlier[alike]
+    later, earlier = _pairs(image, shapes)
     common = shapely.area(shapely.intersection(shapes[later], shapes[earlier]))
     whole = shapely.area(shapes[later]) + shapely.area(shapes[earlier]) - common
     near = common > MOST_IOU * whole
     for one, other in sorted(zip(later[near].tolist(), earlier[near].tolist(), strict=True)):
         doubles[one] |= not doubles[other]
     return doubles
+
+
+def _pairs(image: LabelledImage, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the objects whose bounds meet those of an earlier one of their class, and that one; no ignored ones.
+
+    In steps, since of N objects in one place N² pairs meet.
+
+    Raises:
+        LabelError: more pairs meet than any image could have.
+    """
+    tree, step, count = shapely.STRtree(shapes), max(1, _MOST_PAIRS // max(1, len(shapes))), 0
+    found = [np.empty((2, 0), np.int64)]
+    for first in range(0, len(shapes), step):
+        later, earlier = tree.query(shapes[first : first + step])
+        if (count := count + len(later)) > _MOST_PAIRS:
+            raise LabelError(
+                f"{image.origin}: more than {_MOST_PAIRS:,} pairs of its {len(shapes):,} objects overlap in "
+                f"{image.name}; its coordinates are wrong"
+            )
+        later = later + first
+        alike = (earlier < later) & (image.names[earlier] == image.names[later])
+        alike &= ~(image.ignored[earlier] | image.ignored[later])
+        found.append(np.stack([later[alike], earlier[alike]]))
+    later, earlier = np.concatenate(found, axis=1)
+    return later, earlier
 
 
 def without_doubles(found: LabelSet, doubles: str) -> LabelSet:

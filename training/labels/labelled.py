@@ -9,6 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from geodetect.errors import LabelError
+from geodetect.values import LONGEST_NAME, hidden
+
+REACH = 1e9  # px; a corner farther out is no place in any image, and areas would lose their digits
+_MOST_LINE = 2**63 - 1  # what the column holds; annotation ids may be any number
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledImage:
@@ -72,11 +78,17 @@ class Rows:
     lines: list[int] = field(default_factory=list)
 
     def add(self, corners: Sequence[float], name: str, ignored: bool, line: int) -> None:
-        """Append one object."""
+        """Append one object; raises LabelError where its corners or its class cannot be."""
+        if not all(abs(value) <= REACH for value in corners):  # NaN is not, either
+            raise LabelError(f"a corner lies beyond {REACH:,.0f} px, where no image reaches")
+        if len(name) > LONGEST_NAME:
+            raise LabelError(f"the class is a text of {len(name):,} characters, at most {LONGEST_NAME} can be")
+        if character := hidden(name):
+            raise LabelError(f"the class {name!r} has the character {character!r}; give it a plain name")
         self.corners.append(corners)
         self.names.append(name)
         self.ignored.append(ignored)
-        self.lines.append(line)
+        self.lines.append(line if abs(line) <= _MOST_LINE else 0)
 
     def image(self, name: str, path: Path, origin: Path, split: str, **known: Any) -> LabelledImage:
         """Return the labelled image that these objects make up; `known` are its optional fields."""

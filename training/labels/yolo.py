@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from geodetect.errors import LabelError
+from geodetect.yamlfile import read_yaml
 from training.labels.dota import number
 from training.labels.folders import (
     IMAGE_ENDINGS,
     images_by_stem,
+    is_below,
     listed,
     read_lines,
     split_folders,
@@ -21,6 +24,7 @@ from training.labels.labelled import LabelledImage, LabelSet, Rows, box_corners
 _SETTINGS = ("data.yaml", "data.yml", "dataset.yaml")
 _LISTS = ("classes.txt", "obj.names", "_darknet.labels")
 _LIST_STEMS = {"classes", "_darknet"}
+_DIGITS = 9  # of a class number
 _REACH = (-0.5, 1.5)  # a fraction outside is no fraction but px
 
 
@@ -55,6 +59,12 @@ def read_yolo(root: Path, labels: Path | None = None, classes: Sequence[str] = (
         if orphans:
             raise LabelError(f"no image for the labels {listed(orphans)} in {pictures}; add it, or remove the labels")
         images += [read_file(found.get(stem), path, stem, split, names) for stem, path in sorted(by_stem.items())]
+    away = [str(pictures) for _, pictures, _ in folders if not is_below(pictures, root)]
+    notes += (
+        (f"images are read from {listed(away)}, outside of {root}, as {settings[0].name} says",)
+        if away and settings
+        else ()
+    )
     return LabelSet("yolo", tuple(images), names, notes)
 
 
@@ -70,9 +80,9 @@ def read_file(path: Path | None, image: Path, name: str, split: str, classes: Se
         if text.strip():
             try:
                 corners, label = parse_object(text, classes)
+                rows.add(corners, label, False, line)
             except LabelError as error:
                 raise LabelError(f"{path}, line {line}: {error}") from None
-            rows.add(corners, label, False, line)
     return rows.image(name, image, path or image, split, relative=True)
 
 
@@ -84,7 +94,7 @@ def parse_object(text: str, classes: Sequence[str]) -> tuple[Sequence[float], st
             f"{len(fields)} field{'s' if len(fields) != 1 else ''} where a box has 5 (class cx cy w h) and a polygon "
             "has pairs after its class"
         )
-    if not fields[0].isdecimal() or int(fields[0]) >= len(classes):
+    if not fields[0].isdecimal() or len(fields[0]) > _DIGITS or int(fields[0]) >= len(classes):
         raise LabelError(f"the class is {fields[0]!r}, a number from 0 to {len(classes) - 1} is needed")
     values = []
     for i, word in enumerate(fields[1:], 1):
@@ -105,14 +115,9 @@ def parse_object(text: str, classes: Sequence[str]) -> tuple[Sequence[float], st
 
 def _settings(root: Path) -> tuple[Path, dict[str, Any]] | None:
     """Return the data.yaml in or at `root` and what it holds."""
-    import yaml
-
     for path in [root] if root.is_file() else [root / name for name in _SETTINGS]:
         if path.is_file():
-            try:
-                content = yaml.safe_load(path.read_text("utf-8-sig"))
-            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-                raise LabelError(f"{path} cannot be read as YAML ({' '.join(str(error).split())})") from error
+            content = read_yaml(path, LabelError)
             if not isinstance(content, dict):
                 raise LabelError(f"{path} is no mapping; give names, train and val")
             return path, content
@@ -123,7 +128,7 @@ def _names(root: Path, settings: tuple[Path, dict[str, Any]] | None, labels: Pat
     if settings is not None and "names" in settings[1]:
         path, names = settings[0], settings[1]["names"]
         if isinstance(names, dict):
-            if sorted(names) != list(range(len(names))):
+            if set(names) != set(range(len(names))):
                 raise LabelError(f"{path}: names has the keys {sorted(map(str, names))}; number them from 0 on")
             names = [names[i] for i in range(len(names))]
         if not isinstance(names, list) or len({str(name) for name in names}) < len(names):
@@ -155,7 +160,7 @@ def _told_folders(path: Path, content: dict[str, Any]) -> list[tuple[str, Path, 
             text = str(folder)
             # exporters write ../train/images for a folder that lies beside the file
             places = [base / part for base in bases for part in (text, text.removeprefix("../"))]
-            images = next((place for place in places if place.is_dir()), None)
+            images = next((place for place in places if os.path.isdir(place)), None)
             if images is None:
                 raise LabelError(f"{path}: {split} is {text!r}, which is no folder of images here; correct it")
             found.append((split, images, _labels_of(images)))

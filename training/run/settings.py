@@ -6,12 +6,14 @@ import dataclasses
 import difflib
 import functools
 import math
+import os
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from geodetect.errors import ConfigError
+from geodetect.yamlfile import read_yaml
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -35,17 +37,12 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     Raises:
         ConfigError: the file cannot be read, or there is no such recipe.
     """
-    import yaml
-
     recipes = {recipe.stem: recipe for recipe in sorted(CONFIGS.glob("*.yaml"))}
-    file = Path(path) if Path(path).exists() else recipes.get(str(path))
+    file = Path(path) if os.path.exists(path) else recipes.get(str(path))
     if file is None:
         raise ConfigError(f"{path} is neither a file nor a recipe; recipes are {', '.join(recipes)}")
-    try:
-        values = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(values or {}, dict):
+    values = read_yaml(file, ConfigError)
+    if values is not None and not isinstance(values, dict):
         raise ConfigError(f"{path} is no mapping of settings; write lines such as `network: yolov4`")
     return values or {}
 

@@ -20,10 +20,11 @@ from geodetect.batch.record import Record
 from geodetect.batch.report.atlas import make_atlas
 from geodetect.batch.report.footprints import read_footprints
 from geodetect.batch.report.pictures import embedded
-from geodetect.batch.report.shown import shown, shown_name, shown_path, shown_reason
+from geodetect.batch.report.shown import shown_name, shown_reason
 from geodetect.batch.report.summary import class_names
 from geodetect.card import PALETTE
 from geodetect.files import replacing
+from geodetect.shown import shown, shown_path
 
 FIRST_PICTURES = 12  # seen at once; the others on a click
 _TOLD = ("title", "model", "model_version", "licence", "attribution", "settings", "geodetect", "begun", "engine")

@@ -11,10 +11,11 @@ import numpy as np
 
 from geodetect.batch.record import Record
 from geodetect.batch.report.footprints import read_footprints, within_world
-from geodetect.batch.report.shown import shown, shown_path, shown_reason
+from geodetect.batch.report.shown import shown_reason
 from geodetect.cells import plain_cell
 from geodetect.files import replacing
 from geodetect.geopackage import write_layer
+from geodetect.shown import shown, shown_path
 
 TABLE, MAP, LAYER = "summary.csv", "summary.gpkg", "scenes"
 _BEFORE, _AFTER = ("scene", "output", "state", "objects"), ("tiles", "seconds", "attempts", "reason", "ended")

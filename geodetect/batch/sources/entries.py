@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from geodetect.errors import ConfigError
+from geodetect.shown import shown_path
 
 SCHEMES = ("http", "https", "s3", "gs", "az")
 _LONGEST = 8192  # characters of an entry; signed addresses have some 2,000
@@ -124,9 +125,7 @@ def check_text(text: str, where: str) -> None:
 
 def printable(text: str) -> str:
     """Return a path or address as it may be printed: short, on one line, without query, user and password."""
-    if "://" in text or "vsi" in text.lower():
-        text = re.sub(r"://[^/?#]*@", "://", re.split("[?#]", text)[0])
-    text = _ODD.sub("�", text[: _SHOWN + 1])
+    text = _ODD.sub("�", shown_path(text))
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
