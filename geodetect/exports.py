@@ -78,7 +78,7 @@ def _csv(path: Path, features: Features) -> None:
     header = [*features.columns, "xmin_px", "ymin_px", "xmax_px", "ymax_px", "wkt"]
     wkt = shapely.to_wkt(features.geometry, rounding_precision=-1)
     columns = [[_cell(value) for value in column.tolist()] for column in features.columns.values()]
-    boxes = features.boxes.round(3).T.tolist()
+    boxes = [["" if side != side else side for side in sides] for sides in features.boxes.round(3).T.tolist()]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -136,7 +137,9 @@ def read_runs(path: Path) -> list[dict[str, Any]]:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    where = path.resolve().as_posix()  # of a Windows share: //server/share, which SQLite wants with four slashes
+    where = f"//{where}" if where.startswith("//") else where if where.startswith("/") else f"/{where}"
+    database = sqlite3.connect(f"file:{quote(where)}?mode=ro", uri=True)
     database.execute("PRAGMA trusted_schema = OFF")
     return database
 

@@ -32,6 +32,7 @@ _SCHEMA = """
     CREATE TABLE IF NOT EXISTS identity (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS finished (first INTEGER PRIMARY KEY, past INTEGER NOT NULL, detections BLOB NOT NULL);
 """
+_FAULTS = sqlite3.Error, UnicodeDecodeError  # the latter where SQLite quotes what is damaged
 _CHANGED = {  # what is said where a part of the identity differs
     "geodetect": "it was begun by another version of geodetect",
     "scene": "the scene has changed",
@@ -67,15 +68,11 @@ class Journal:
         self.lacking = ""
         try:
             self._database = self._opened()
-        except sqlite3.DatabaseError as error:
+        except _FAULTS as error:
             if "is locked" in str(error):
                 raise OutputError(f"another run is writing {output}; wait for its end, or give another name") from error
             self._remove()  # damaged: what it held is lost, and soon done again
-            try:
-                self._database = self._opened()
-            except sqlite3.DatabaseError as again:  # a folder of that name, a network that knows no locks
-                self.lacking = str(again)
-                self._database = self._opened(":memory:")
+            self._begin()
 
     @property
     def done(self) -> int:
@@ -102,25 +99,35 @@ class Journal:
             identity: of this run, see `identity`; the earlier run's must be the same.
             tiles, n_classes: of this run; the journal is not trusted to keep within them.
         """
-        before = dict(self._database.execute("SELECT key, value FROM identity"))
-        why = next((_CHANGED[key] for key, value in identity.items() if before.get(key) != value), "") if before else ""
-        if before and not why:
-            try:
-                self.finished, self.found = self._stored(tiles, n_classes)
-                return ""
-            except (sqlite3.Error, ValueError):
-                why = "its journal is damaged"
+        why = ""
+        try:
+            before = dict(self._database.execute("SELECT key, value FROM identity"))
+            if before:
+                why = next((_CHANGED[key] for key, value in identity.items() if before.get(key) != value), "")
+                if not why:
+                    self.finished, self.found = self._stored(tiles, n_classes)
+                    return ""
+        except (*_FAULTS, ValueError):
+            why = "its journal is damaged"
         self.clear()
-        with self._database:
-            self._database.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
+        try:
+            with self._database:
+                self._database.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
+        except _FAULTS as error:
+            raise self._unwritable(error) from error
         return why
 
     def clear(self) -> None:
         """Forget an earlier run."""
         self.finished, self.found = [], Detections.empty()
-        with self._database:
-            self._database.execute("DELETE FROM finished")
-            self._database.execute("DELETE FROM identity")
+        try:
+            with self._database:
+                self._database.execute("DELETE FROM finished")
+                self._database.execute("DELETE FROM identity")
+        except _FAULTS:  # damaged, or of another make
+            self._database.close()
+            self._remove()
+            self._begin()
 
     def add(self, span: range, found: Detections) -> None:
         """Write down that a span of the plan's tiles is finished, and what was found in it.
@@ -134,11 +141,8 @@ class Journal:
             with self._database:
                 values = span.start, span.stop, rows.tobytes()
                 self._database.execute("INSERT INTO finished VALUES (?, ?, ?)", values)
-        except sqlite3.Error as error:
-            raise OutputError(
-                f"the journal {self.path} cannot be written ({error}); make room and run the same command again: it "
-                f"goes on after {self.done:,} tiles"
-            ) from error
+        except _FAULTS as error:
+            raise self._unwritable(error) from error
         self.finished.append(span)
 
     def __enter__(self) -> Journal:
@@ -149,10 +153,24 @@ class Journal:
 
     def close(self, keep: bool) -> None:
         """Give the output free; `keep` what is finished, if anything is, for another run to go on with."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*_FAULTS):
             self._database.close()
         if not (keep and self.done):
             self._remove()
+
+    def _begin(self) -> None:
+        """Make a new file; where there can be none, one in memory."""
+        try:
+            self._database = self._opened()
+        except _FAULTS as error:  # a folder of that name, a network that knows no locks
+            self.lacking = str(error)
+            self._database = self._opened(":memory:")
+
+    def _unwritable(self, error: Exception) -> OutputError:
+        return OutputError(
+            f"the journal {self.path} cannot be written ({error}); make room and run the same command again: it "
+            f"goes on after {self.done:,} tiles"
+        )
 
     def _opened(self, path: str | None = None) -> sqlite3.Connection:
         database = sqlite3.connect(path or self.path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -196,7 +214,6 @@ class Journal:
 def identity(scene: Scene, package: ModelPackage, plan: Plan, rules: ClassRules, engine: Engine) -> dict[str, str]:
     """Return all that decides what a network sees in a tile, as texts by the name of its kind."""
     stretch, card = plan.normaliser.stretch, package.card
-    device = engine.device.split(",")[0]  # how many threads makes no difference
     windows = np.array([window.bounds for window in plan.windows], np.float64)
     seen = [scene.bands, plan.canvas, plan.shape, plan.tile, plan.overlap, stretch.low, stretch.high]
     return {
@@ -205,8 +222,13 @@ def identity(scene: Scene, package: ModelPackage, plan: Plan, rules: ClassRules,
         "model": f"{package.sha256} {_hash(json.dumps(card.to_dict(), sort_keys=True, default=str).encode())}",
         "plan": _hash(repr(seen).encode(), windows.tobytes()),
         "score": repr(rules.floor),
-        "engine": f"{engine.name} {engine.version} {device} {engine.precision}",
+        "engine": engine_identity(engine),
     }
+
+
+def engine_identity(engine: Engine) -> str:
+    """Return what of an engine decides its numbers; how many threads it has makes no difference."""
+    return f"{engine.name} {engine.version} {engine.device.split(',')[0]} {engine.precision}"
 
 
 def _stamp(scene: Scene) -> str:

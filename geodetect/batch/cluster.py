@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -11,6 +12,7 @@ from geodetect.batch.workers import Lost
 from geodetect.errors import EngineError
 
 _PATIENCE = 15  # s for a scheduler to answer
+_ASK_EVERY = 2.0  # s between two questions after the workers, whose answer is long where there are thousands
 
 
 class Cluster:
@@ -30,7 +32,7 @@ class Cluster:
             ) from error
         for name in ("distributed", "distributed.client"):  # what they say of a lost scheduler, we say
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        self._address = address
+        self._address, self._slots, self._asked = address, 0, -_ASK_EVERY
         try:
             self._client = Client(address, timeout=_PATIENCE, set_as_default=False, direct_to_workers=False)
         except (OSError, ValueError, TypeError) as error:
@@ -46,8 +48,11 @@ class Cluster:
     @property
     def slots(self) -> int:
         """How many jobs can be worked on at once; workers come and go."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        return sum(worker["nthreads"] for worker in workers.values())
+        if time.monotonic() > self._asked + _ASK_EVERY:
+            workers = self._client.scheduler_info(n_workers=-1)["workers"]
+            self._slots = sum(worker["nthreads"] for worker in workers.values())
+            self._asked = time.monotonic()
+        return self._slots
 
     def submit(self, work: Callable[..., Any], *words: Any) -> Future:
         """Start work. The result raises `Lost` where worker after worker died of it.
@@ -64,10 +69,10 @@ class Cluster:
         from distributed import KilledWorker
 
         try:
-            told.set_result(ended.result(timeout=_PATIENCE))
+            told.set_result(ended.result())  # which waits where it is computed anew, its worker having died
         except KilledWorker:
             told.set_exception(Lost("the workers that had it died, perhaps because their machines had no memory left"))
-        except (CancelledError, OSError, TimeoutError):
+        except (CancelledError, OSError):
             reason = f"the Dask scheduler at {self._address} has gone; start it and go on with --continue"
             told.set_exception(EngineError(reason))
         except BaseException as error:

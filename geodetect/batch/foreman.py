@@ -18,7 +18,7 @@ from geodetect.batch.state import State
 from geodetect.batch.work import Done, Failed, Job, Split, detect_block, detect_scene
 from geodetect.batch.workers import Lost
 from geodetect.detections import Detections
-from geodetect.errors import OutputError
+from geodetect.errors import EngineError, OutputError
 from geodetect.journal import Journal
 from geodetect.progress import Caution, Reporter
 
@@ -154,6 +154,10 @@ class Foreman:
             result = future.result()
         except Lost as lost:
             result = Failed(f"the worker was lost: {lost}", True)
+        except EngineError:  # the cluster has gone
+            raise
+        except Exception as error:  # a worker of another make, or without geodetect
+            result = Failed(f"a worker failed ({type(error).__name__}: {' '.join(str(error).split())[:200]})", True)
         order = task.order
         if order.over:
             return
@@ -173,7 +177,11 @@ class Foreman:
             journal = Journal(Path(order.job.output))
         except OutputError as error:
             return self._missed(task, Failed(str(error), True))
-        why = journal.recall(split.identity, split.tiles, split.n_classes)
+        try:
+            why = journal.recall(split.identity, split.tiles, split.n_classes)
+        except OutputError as error:
+            journal.close(keep=True)
+            return self._missed(task, Failed(str(error), True))
         if why:
             self._reporter.note(f"{order.record.output}: {why}, so the scene starts anew")
         spans = [span for block in split.blocks for span in journal.missing(block)]
@@ -230,5 +238,5 @@ class Foreman:
 
     def _save(self) -> None:
         """Write down what changed since the last time, in one transaction."""
-        changed, self._changed = self._changed, []
-        self._state.update(changed)
+        self._state.update(self._changed)
+        self._changed = []

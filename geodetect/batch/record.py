@@ -18,7 +18,7 @@ class Record:
         state: one of `STATES`; "running" of a batch that does not run: it was killed meanwhile.
         reason: why it failed, one sentence.
         attempts: how often it was begun.
-        seconds: what the last attempt took, all its workers together.
+        seconds: from the begin of its first attempt in the last run to its end.
         tiles: how many were looked at.
         counts: objects by class, classes without any left out.
         footprint: the scene's outline as a WKT polygon, longitude and latitude (WGS 84); "" where it has no CRS.

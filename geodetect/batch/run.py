@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +15,22 @@ from geodetect.batch.foreman import Foreman
 from geodetect.batch.names import output_names
 from geodetect.batch.record import Record
 from geodetect.batch.report import write_report, write_summary
-from geodetect.batch.state import State, as_left
-from geodetect.batch.work import Job
+from geodetect.batch.report.summary import MAP, TABLE
+from geodetect.batch.state import FILE, State, as_left
+from geodetect.batch.terms import check_same, describe, ending_of, settled
+from geodetect.batch.work import Job, engine_of
 from geodetect.batch.workers import LocalWorkers, local_slots
-from geodetect.config import ClassRules, DetectConfig, plain_settings
-from geodetect.engines import open_engine, usable_cores
-from geodetect.errors import Cancelled, ConfigError, OutputError
-from geodetect.exports import check_format
+from geodetect.config import ClassRules, DetectConfig
+from geodetect.engines import usable_cores
+from geodetect.errors import Cancelled, ConfigError, EngineError, GeodetectError, OutputError
+from geodetect.files import clear_leftovers
 from geodetect.package import ModelPackage
 from geodetect.pipeline import Detector
-from geodetect.progress import SILENT, Reporter
+from geodetect.progress import SILENT, Caution, Reporter
 
 BLOCK = 256  # tiles: a larger scene is looked at in blocks, by several workers and with less to do again
 REPORT = "report.html"
 QUICKLOOKS = "quicklooks"
-_PACE = ("threads", "batch_size", "max_gigapixels")  # settings that change no result
 _REPORT_EVERY = 60  # s, and twenty times what it takes to write
 
 
@@ -85,7 +84,7 @@ def run_batch(
     config: DetectConfig | None = None,
     go_on: bool = False,
     overwrite: bool = False,
-    ending: str = ".gpkg",
+    ending: str | None = None,
     options: BatchOptions | None = None,
     reporter: Reporter = SILENT,
     **settings: Any,
@@ -93,15 +92,16 @@ def run_batch(
     """Detect in many scenes and write a file for each, a summary and a report; one bad scene does not stop the rest.
 
     The result is the same whatever the number of workers. It can be stopped or killed at any moment: the same call
-    with `go_on` does what is left.
+    with `go_on` does what is left. Workers are processes that import the calling script: call this below
+    `if __name__ == "__main__":` there.
 
     Args:
         scenes: paths or URLs, see `find_scenes`; with `go_on` none, or more than before.
         folder: of the outputs; made where it does not exist. On a cluster all machines must see it by this path.
-        config: settings; None: the defaults, with `go_on` those that the batch was begun with.
+        config: settings; None: the defaults, with `go_on` those that the batch was begun with; others are an error.
         go_on: do what is left of the batch in the folder; scenes that failed are tried again.
         overwrite: begin anew, and replace outputs that exist.
-        ending: of the outputs, which names their format.
+        ending: of the outputs, which names their format; None: .gpkg, with `go_on` that of the batch.
         options: workers, retries and so on; None: the defaults.
         reporter: is told progress and notes, and may cancel.
         settings: fields of `DetectConfig` that replace the configuration's.
@@ -112,9 +112,12 @@ def run_batch(
         Cancelled: it was stopped; what is done stays.
     """
     folder, options = Path(folder).resolve(), options or BatchOptions()
-    check_format(Path(f"x{ending}"))
-    if settings:
-        config = dataclasses.replace(config or DetectConfig(), **plain_settings(settings))
+    if go_on and overwrite:
+        raise ConfigError("--continue and --overwrite contradict each other; give one of them")
+    if not scenes and not go_on:
+        raise ConfigError("there are no scenes to detect in; give files, folders or lists, or --continue a batch")
+    if not scenes and not (folder / FILE).is_file():
+        raise OutputError(f"no batch is in {folder}: it has no {FILE}; give the folder of a batch")
     _make(folder)
     with State(folder, write=True) as state:
         begun = state.records()
@@ -124,15 +127,21 @@ def run_batch(
                 f"a batch of {len(begun):,} scenes, {done:,} of them done, is in {folder}; go on with it by "
                 "--continue, or begin anew by --overwrite"
             )
-        if begun and not go_on:
-            state.clear()
-        config = _settled(state.about() if begun and go_on else {}, config)
-        package, engine = _ready(config, options, reporter)
-        _add(state, scenes, ending, overwrite or (go_on and bool(begun)))
-        state.update([as_left(record) for record in state.records()])
-        state.describe(_about(folder, config, package, engine, state.about()))
-        with _workers(options, package, len(state.records()), config) as (workers, config):
-            return _work(state, workers, config, options, reporter)
+        before = state.about() if begun and go_on else {}
+        config = settled(before, config, settings)
+        ending = ending_of(before, ending)
+        package = Detector(config).package(reporter)
+        ClassRules.of(config, package.card)
+        with _workers(options, package, max(len(begun), len(scenes)), config) as (workers, running):
+            engine = _engine(workers, config)
+            about = describe(folder, config, package, before) | {"engine": engine, "ending": ending}
+            check_same(before, about)
+            if begun and not go_on:
+                state.clear()
+            _add(state, scenes, ending, overwrite)
+            _take_over(state, reporter)
+            state.describe(about)
+            return _work(state, workers, running, options, reporter)
 
 
 def status(folder: str | Path) -> tuple[BatchResult, bool]:
@@ -146,11 +155,17 @@ def status(folder: str | Path) -> tuple[BatchResult, bool]:
         return BatchResult(folder, tuple(state.records()), state.about()), state.running
 
 
-def write_outputs(state: State) -> None:
-    """Write summary and report of what is done so far."""
+def write_outputs(state: State, reporter: Reporter = SILENT) -> None:
+    """Write summary and report of what is done so far; what cannot be written, being open elsewhere, is told."""
     records, about = state.records(), state.about()
-    write_summary(state.folder, records, list(about.get("palette") or ()))
-    write_report(state.folder / REPORT, records, about, state.folder / QUICKLOOKS)
+    for write in (
+        lambda: write_summary(state.folder, records, list(about.get("palette") or ())),
+        lambda: write_report(state.folder / REPORT, records, about, state.folder / QUICKLOOKS),
+    ):
+        try:
+            write()
+        except OutputError as error:
+            reporter.note(Caution(str(error)))
 
 
 def _work(state: State, workers: Any, config: DetectConfig, options: BatchOptions, reporter: Reporter) -> BatchResult:
@@ -159,13 +174,14 @@ def _work(state: State, workers: Any, config: DetectConfig, options: BatchOption
 
     def job(record: Record) -> Job:
         picture = None if quick is None else str(quick / f"{Path(record.output).stem}.jpg")
-        return Job(record.scene, str(state.folder / record.output), config, options.block, picture)
+        output, about = str(state.folder / record.output), state.about()
+        return Job(record.scene, output, config, options.block, picture, about["model_sha256"], about["engine"])
 
     before, started = state.about().get("seconds", 0.0), time.monotonic()
 
     def write() -> None:
         state.describe({"seconds": round(before + time.monotonic() - started, 1)})
-        write_outputs(state)
+        write_outputs(state, reporter)
 
     foreman, due = Foreman(state, workers, job, options.retries, reporter), started + _REPORT_EVERY
     try:
@@ -195,44 +211,34 @@ def _make(folder: Path) -> None:
         raise OutputError(f"the folder {folder} cannot be made ({error.strerror}); give another") from error
 
 
-def _settled(about: dict[str, Any], config: DetectConfig | None) -> DetectConfig:
-    """Return the settings of a batch: those that it was begun with, which new ones may not contradict."""
-    if "settings" not in about:
-        return _absolute(config or DetectConfig())
-    begun = DetectConfig.from_dict(about["settings"], "the batch's state")
-    if config is None:
-        return begun
-    config = _absolute(config)
-    pairs = zip(dataclasses.asdict(begun).items(), dataclasses.asdict(config).values(), strict=True)
-    others = [name for (name, old), new in pairs if old != new and name not in _PACE]
-    if others:
-        raise ConfigError(
-            f"{', '.join(others)} differ{'s' if len(others) == 1 else ''} from what the batch was begun with; leave "
-            "settings out with --continue, or begin anew by --overwrite"
-        )
-    return config
+def _engine(workers: LocalWorkers | Cluster, config: DetectConfig) -> str:
+    """Return which engine the workers take; raises where every scene would fail for want of one."""
+    if isinstance(workers, LocalWorkers):
+        return engine_of(config)
+    try:
+        return workers.submit(engine_of, config).result()
+    except GeodetectError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"the workers cannot run geodetect ({' '.join(str(error).split())[:200]}); install {__version__} there"
+        ) from error
 
 
-def _absolute(config: DetectConfig) -> DetectConfig:
-    """Return the settings with files named from the root: workers have folders of their own."""
-    named = {name: getattr(config, name) for name in ("model", "card", "area")}
-    found = {name: str(Path(value).resolve()) for name, value in named.items() if value and Path(value).exists()}
-    return replace(config, **found)  # type: ignore[arg-type]
-
-
-def _ready(config: DetectConfig, options: BatchOptions, reporter: Reporter) -> tuple[ModelPackage, str]:
-    """Return model and engine; raises where every scene would fail for the same reason."""
-    package = Detector(config).package(reporter)
-    ClassRules.of(config, package.card)
-    if options.scheduler:
-        return package, "workers of a Dask cluster"
-    engine = open_engine(package, config.engine, config.device, config.precision, 1, 1)
-    engine.close()
-    return package, f"{engine.name} on {engine.device.split(',')[0]}, {engine.precision}"
+def _take_over(state: State, reporter: Reporter) -> None:
+    """Make all that is left wait, and remove what killed writers left."""
+    records = state.records()
+    left = [as_left(record, state.folder) for record in records]
+    gone = sum(old.state == "done" and new.state != "done" for old, new in zip(records, left, strict=True))
+    if gone:
+        reporter.note(f"{gone:,} result{'s are' if gone > 1 else ' is'} no longer there and made again")
+    state.update(left)
+    for path in (state.folder / REPORT, state.folder / TABLE, state.folder / MAP):
+        clear_leftovers(path)
 
 
 def _add(state: State, scenes: Sequence[str], ending: str, overwrite: bool) -> None:
-    """Add the scenes that are not there yet; raises OutputError where an output would be lost, or there is no scene."""
+    """Add the scenes that are not there yet; raises OutputError where an output would be lost."""
     there = state.records()
     known = {record.scene for record in there}
     scenes = [scene for scene in map(_rooted, scenes) if scene not in known]
@@ -243,32 +249,11 @@ def _add(state: State, scenes: Sequence[str], ending: str, overwrite: bool) -> N
             f"{len(lost):,} output{'s' if len(lost) > 1 else ''} exist{'' if len(lost) > 1 else 's'} in "
             f"{state.folder}, such as {lost[0]}; give another folder, or --overwrite to replace them"
         )
-    if not there and not scenes:
-        raise ConfigError("there are no scenes to detect in; give files, folders or lists")
     state.add(Record(scene, name) for scene, name in zip(scenes, names, strict=True))
 
 
 def _rooted(scene: str) -> str:
     return str(Path(scene).absolute()) if Path(scene).exists() else scene
-
-
-def _about(
-    folder: Path, config: DetectConfig, package: ModelPackage, engine: str, before: dict[str, Any]
-) -> dict[str, Any]:
-    card = package.card
-    return {
-        "title": folder.name,
-        "model": card.name,
-        "model_version": card.version,
-        "model_sha256": package.sha256,
-        "licence": card.licence,
-        "attribution": card.attribution,
-        "palette": dict(zip(card.classes, card.palette, strict=True)),
-        "settings": dataclasses.asdict(config),
-        "engine": engine,
-        "geodetect": __version__,
-        "begun": before.get("begun") or datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
 
 
 @contextlib.contextmanager

@@ -48,17 +48,18 @@ class State:
         try:
             if not write and not path.is_file():
                 raise OutputError(f"no batch is in {folder}: it has no {FILE}; give the folder of a batch")
-            how = "rwc" if write else "ro"
-            self._database = sqlite3.connect(f"{path.resolve().as_uri()}?mode={how}", uri=True, timeout=10)
+            self._database = sqlite3.connect(path, timeout=10)
             self._database.execute("PRAGMA trusted_schema = OFF")
             if write:
                 self._database.executescript(_SCHEMA)
+            else:  # a run that was killed amid a change leaves one to be undone, so it is not opened for reading only
+                self._database.execute("PRAGMA query_only = ON")
             self._database.execute("SELECT 1 FROM scenes, batch LIMIT 1").fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes what is damaged
             self._release()
-            raise OutputError(
-                f"{path} cannot be used ({error}); is it the state of a batch? move it away to begin anew"
-            ) from error
+            broken = any(sign in str(error) for sign in ("not a database", "malformed", "no such"))
+            hint = "is it the state of a batch? move it away to begin anew" if broken else "check the folder's rights"
+            raise OutputError(f"{path} cannot be used ({error}); {hint}") from error
         except OutputError:
             self._release()
             raise
@@ -77,16 +78,16 @@ class State:
             return True
         try:
             _locked(self.folder).close()
-        except OutputError:
-            return True
+        except OutputError as error:
+            return "another run" in str(error)
         return False
 
     def about(self) -> dict[str, Any]:
         """Return what holds for the whole batch: settings, model, when it was begun."""
-        rows = self._database.execute("SELECT key, value FROM batch").fetchall()
         try:
+            rows = self._database.execute("SELECT key, value FROM batch").fetchall()
             return {key: json.loads(value) for key, value in rows}
-        except (ValueError, RecursionError) as error:
+        except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
             raise self._damaged(error) from error
 
     def describe(self, about: Mapping[str, Any]) -> None:
@@ -145,9 +146,10 @@ class State:
             self._lock.close()
 
 
-def as_left(record: Record) -> Record:
-    """Return a scene as a run takes it over: what was begun and not ended waits again."""
-    return record if record.state == "done" else replace(record, state="waiting")
+def as_left(record: Record, folder: Path) -> Record:
+    """Return a scene as a run takes it over: what is not done waits again, and that of which the output is gone."""
+    is_done = record.state == "done" and (folder / record.output).exists()
+    return record if is_done else replace(record, state="waiting")
 
 
 def _row(record: Record) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def _locked(folder: Path) -> sqlite3.Connection:
         lock = sqlite3.connect(folder / _LOCK, timeout=0, isolation_level=None)
         lock.execute("PRAGMA journal_mode = MEMORY")  # no file beside it
         lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if "locked" in str(error):
             raise OutputError(
                 f"another run is working in {folder}; wait for its end, or give another folder"

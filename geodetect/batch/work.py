@@ -14,9 +14,11 @@ import numpy as np
 from geodetect import __version__
 from geodetect.config import DetectConfig
 from geodetect.detections import Detections
-from geodetect.errors import EngineError, GeodetectError, InputError, OutputError, SceneError
+from geodetect.engines import open_engine
+from geodetect.errors import EngineError, GeodetectError, InputError, ModelError, OutputError, SceneError
 from geodetect.files import replacing
 from geodetect.grid import GeoGrid
+from geodetect.journal import engine_identity
 from geodetect.pipeline import Detector, DetectResult, View
 from geodetect.preview import write_preview
 from geodetect.shown import shown
@@ -35,7 +37,9 @@ class Job:
         config: settings.
         block: a scene of more tiles is looked at in blocks of so many; 0: never.
         quicklook: picture to draw, or None.
-        version: of the geodetect that wants it; another one's results would not be the same.
+        model: SHA-256 of the model's weights.
+        engine: see `journal.engine_identity`.
+        version: of the geodetect that wants it; the results of another, or of another model or engine, would differ.
     """
 
     scene: str
@@ -43,6 +47,8 @@ class Job:
     config: DetectConfig
     block: int = 0
     quicklook: str | None = None
+    model: str = ""
+    engine: str = ""
     version: str = __version__
 
 
@@ -53,7 +59,6 @@ class Done:
     counts: dict[str, int]
     tiles: int
     footprint: str  # WKT, longitude and latitude
-    engine: str
 
 
 @dataclass(frozen=True)
@@ -96,17 +101,18 @@ def detect_scene(job: Job, split: bool = True) -> Done | Split | Failed:
     """
 
     def work() -> Done | Split:
-        detector = _detector(job.config)
+        detector = _detector(job)
         with detector.view(job.scene) as view:
+            _check_engine(job, view)
             blocks = view.plan.blocks(job.block) if split and job.block else []
             if len(blocks) > 1:
                 classes = detector.package().card.classes
                 return Split(view.identity, len(view.plan.windows), len(classes), tuple(blocks))
             result = detector.detect(view, output=job.output, overwrite=True)
             if job.quicklook:
-                _draw(Path(job.quicklook), view, detector, result)
-        run = result.run
-        return Done(result.counts, run["tiles"], outline(result.grid), f"{run['engine']}, {run['precision']}")
+                with contextlib.suppress(OSError, GeodetectError):  # a picture less is no reason to do it again
+                    _draw(Path(job.quicklook), view, detector, result)
+        return Done(result.counts, result.run["tiles"], outline(result.grid))
 
     return _tried(job, work)
 
@@ -116,18 +122,21 @@ def detect_block(job: Job, identity: dict[str, str], span: range) -> Detections 
 
     def work() -> Detections:
         detector, view = _kept_view(job)
+        _check_engine(job, view)
         if view.identity != identity:
-            parts = [key for key, value in identity.items() if view.identity.get(key) != value]
-            if parts == ["engine"]:
-                raise EngineError(
-                    f"the workers compute differently ({identity['engine']}; {view.identity['engine']}), so that the "
-                    "result would depend on them; give --engine openvino --precision float32"
-                )
             raise SceneError(f"{job.scene} was changed while it was worked on; run it again")
         with contextlib.closing(detector.predict(view, span)) as coming:
             return Detections.concatenate(seen.found for seen in coming)
 
     return _tried(job, work)
+
+
+def engine_of(config: DetectConfig) -> str:
+    """Return which engine a worker would take, see `journal.engine_identity`."""
+    package = Detector(config).package()
+    engine = open_engine(package, config.engine, config.device, config.precision, 1, 1)
+    engine.close()
+    return engine_identity(engine)
 
 
 def forget() -> None:
@@ -184,18 +193,32 @@ def _tried(job: Job, work: Callable[[], Any]) -> Any:
     return failed
 
 
-def _detector(config: DetectConfig) -> Detector:
-    """Return this thread's detector for the settings: the network is opened once, not for every scene."""
+def _detector(job: Job) -> Detector:
+    """Return this thread's detector for a job: the network is opened once, not for every scene.
+
+    Raises ModelError where the model is not the one that the batch was begun with.
+    """
     detector = getattr(_local, "detector", None)
-    if detector is None or detector.config != config:
+    if detector is None or detector.config != job.config or job.model not in ("", detector.package().sha256):
         forget()
-        detector = _local.detector = Detector(config)
+        detector = _local.detector = Detector(job.config)
+    if job.model not in ("", detector.package().sha256):
+        raise ModelError(f"a worker has other weights of {job.config.model}; put the same model on all machines")
     return detector
+
+
+def _check_engine(job: Job, view: View) -> None:
+    """Raise EngineError where this worker's numbers would not be those of the others."""
+    if job.engine not in ("", view.identity["engine"]):
+        raise EngineError(
+            f"the workers compute differently ({job.engine}; {view.identity['engine']}), so that the results would "
+            "depend on them; give --engine openvino --precision float32"
+        )
 
 
 def _kept_view(job: Job) -> tuple[Detector, View]:
     """Return the job's scene, which stays open for its next block."""
-    detector = _detector(job.config)
+    detector = _detector(job)
     if getattr(_local, "scene", None) != job.scene:
         _close_view()
         _local.stack = contextlib.ExitStack()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from geodetect.engines import usable_cores
@@ -22,6 +23,7 @@ from geodetect.package import ModelPackage
 
 _GRACE = 2.0  # s in which a worker that is stopped may clear up what it was writing
 _WORKER = 600 << 20  # bytes of memory that a worker takes besides its network: a process of some size of scene
+_CGROUP = Path("/sys/fs/cgroup")
 _COPIES = 3  # of the network's parameters, float32, while it is made ready
 _amid = threading.Event()  # in a worker: it is at work
 
@@ -95,9 +97,12 @@ def local_slots(package: ModelPackage, scenes: int) -> int:
     """Return how many workers this machine has cores and free memory for, at least one."""
     import psutil
 
+    free = psutil.virtual_memory().available
+    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit: "max"
+        free = min(free, int((_CGROUP / "memory.max").read_text()) - int((_CGROUP / "memory.current").read_text()))
     shapes = expected_shapes(package.card.network.family, len(package.card.classes))
     each = _WORKER + _COPIES * 4 * sum(math.prod(shape) for shape in shapes.values())
-    return max(1, min(usable_cores(), psutil.virtual_memory().available // each, scenes))
+    return max(1, min(usable_cores(), free // each, scenes))
 
 
 def _begin(line: Connection) -> None:

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from geodetect.cli import options
 from geodetect.cli.console import JsonReporter, make_reporter
-from geodetect.errors import ConfigError
 
 if TYPE_CHECKING:
     from geodetect.batch.run import BatchResult
@@ -25,7 +24,7 @@ _SHOWN = 10  # failures that are named; the report has all
 @click.option("-o", "--output", metavar="FOLDER", required=True, help="Folder of the results.")
 @click.option("--continue", "go_on", is_flag=True, help="Do what is left of the batch in the folder.")
 @click.option("--status", "ask", is_flag=True, help="Tell where the batch in the folder stands, and do nothing.")
-@click.option("--format", "ending", default=".gpkg", metavar=".EXT", help="Format of the results.  [default: .gpkg]")
+@click.option("--format", "ending", metavar=".EXT", help="Format of the results.  [default: .gpkg]")
 @click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Processes.  [default: as many as fit]")
 @click.option("--scheduler", metavar="ADDRESS", help="Use the workers of this Dask scheduler, such as tcp://host:8786.")
 @click.option(
@@ -54,7 +53,7 @@ def batch(
     output: str,
     go_on: bool,
     ask: bool,
-    ending: str,
+    ending: str | None,
     overwrite: bool,
     allow_vsi: bool,
     progress: str,
@@ -77,25 +76,24 @@ def batch(
     """
     from geodetect.batch.run import BatchOptions, run_batch, status
     from geodetect.batch.sources import find_scenes
+    from geodetect.config import DetectConfig
 
     if ask:
         _tell_status(*status(output), progress)
         return
-    given = any(value is not None for value in values.values()) or config
-    settings = None if go_on and not given else options.detect_config(config, values)
     scenes = find_scenes(sources, allow_vsi=allow_vsi) if sources else []
-    if not scenes and not go_on:
-        raise ConfigError("there are no scenes to detect in; give files, folders or lists, or --continue a batch")
+    given = {name: value for name, value in values.items() if value is not None}
     with make_reporter(progress) as reporter:
         result = run_batch(
             scenes,
             output,
-            config=settings,
+            config=DetectConfig.from_yaml(config) if config else None,
             go_on=go_on,
             overwrite=overwrite,
-            ending=ending if ending.startswith(".") else f".{ending}",
+            ending=f".{ending.lstrip('.')}" if ending else None,
             options=BatchOptions(workers, scheduler, retries, block, quicklooks),
             reporter=reporter,
+            **given,
         )
     if isinstance(reporter, JsonReporter):
         reporter.emit({"type": "result"} | _counts(result))

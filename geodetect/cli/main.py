@@ -137,7 +137,10 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Entry point of the `geodetect` command: `cli` in a process of its own, which a signal may end at any time."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for name in ("SIGTERM", "SIGHUP"):  # the latter where a terminal is closed; Windows has none
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(number, _interrupt)
     try:
         cli()
     except KeyboardInterrupt:  # a second one, while the first was told

@@ -14,11 +14,14 @@ import rasterio
 import rasterio.warp
 from affine import Affine
 
+from geodetect import registry
 from geodetect.batch.record import Record
 from geodetect.batch.run import BatchOptions, run_batch, status
 from geodetect.batch.state import FILE, State
 from geodetect.errors import Cancelled, ConfigError, InputError, OutputError
 from geodetect.journal import Journal
+from geodetect.networks.safetensors import write_safetensors
+from geodetect.package import write_package
 from geodetect.progress import Reporter
 
 UTM = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
@@ -57,6 +60,22 @@ def write(path: Path, pixels: np.ndarray, row: int = 0, col: int = 0) -> str:
     with rasterio.open(path, "w", **profile, **shape, compress="deflate") as file:
         file.write(pixels)
     return str(path)
+
+
+@pytest.fixture
+def bundled_copy(tmp_path):
+    """Return a function that writes a copy of the bundled model, with weights that depend on a word."""
+
+    def write(word: str) -> str:
+        package = registry.resolve("planes-ships-yolov3-tiny")
+        parameters = dict(package.parameters())
+        name = next(name for name in parameters if name.endswith("bias"))
+        parameters[name] = parameters[name] + len(word) / 1e4
+        write_safetensors(tmp_path / "mine.safetensors", parameters)
+        write_package(tmp_path / "model", package.card, tmp_path / "mine.safetensors")
+        return str(tmp_path / "model")
+
+    return write
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +165,63 @@ def test_other_settings_may_not_go_on(scenes, tmp_path):
     )  # one more scene
     assert [Path(record.scene).stem for record in result.records] == ["scene0", "scene1", "scene2"]
     assert {record.state for record in result.records} == {"done"}
+
+
+def test_only_what_is_given_is_compared_and_the_format_is_kept(scenes, tmp_path):
+    run_batch(scenes[:1], tmp_path, ending=".csv", options=BatchOptions(workers=1), **SETTINGS)
+    result = run_batch(scenes[1:2], tmp_path, go_on=True, options=BatchOptions(workers=1), max_gigapixels=5)
+    assert [record.output for record in result.records] == ["scene0_detections.csv", "scene1_detections.csv"]
+    assert {record.state for record in result.records} == {"done"}
+    with pytest.raises(ConfigError, match=r"the batch's results are \.csv"):
+        run_batch([], tmp_path, go_on=True, ending=".gpkg")
+
+
+def test_a_result_that_is_gone_is_made_again(scenes, tmp_path):
+    run_batch(scenes[:2], tmp_path, options=BatchOptions(workers=1), **SETTINGS)
+    gone, kept = (tmp_path / f"scene{n}_detections.gpkg" for n in (0, 1))
+    gone.unlink()
+    when, reporter = kept.stat().st_mtime_ns, Telling()
+    run_batch([], tmp_path, go_on=True, options=BatchOptions(workers=1), reporter=reporter)
+    assert gone.exists()
+    assert kept.stat().st_mtime_ns == when
+    assert "1 result is no longer there and made again" in reporter.notes
+
+
+def test_another_model_may_not_go_on(scenes, tmp_path, bundled_copy):
+    run_batch(scenes[:1], tmp_path / "out", model=bundled_copy("0.2"), options=BatchOptions(workers=1), **SETTINGS)
+    bundled_copy("other weights")
+    with pytest.raises(ConfigError, match="the model's weights changed since the batch was begun"):
+        run_batch(scenes[1:2], tmp_path / "out", go_on=True)
+
+
+def test_what_fails_before_the_first_scene_loses_no_state(scenes, tmp_path):
+    run_batch(scenes[:1], tmp_path, options=BatchOptions(workers=1), **SETTINGS)
+    with pytest.raises(InputError, match="no model is called"):
+        run_batch(scenes, tmp_path, overwrite=True, model="no-such-model")
+    assert [record.state for record in status(tmp_path)[0].records] == ["done"]
+    (tmp_path / "scene1_detections.gpkg").write_text("mine")
+    with pytest.raises(OutputError, match="1 output exists"):
+        run_batch(scenes[1:2], tmp_path, go_on=True)
+    assert (tmp_path / "scene1_detections.gpkg").read_text() == "mine"
+    with pytest.raises(OutputError, match="no batch is in"):
+        run_batch([], tmp_path / "typo", go_on=True)
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_summary_that_is_open_elsewhere_stops_nothing(scenes, tmp_path):
+    (tmp_path / "summary.gpkg-wal").touch()  # as QGIS has beside a layer that it shows
+    reporter = Telling()
+    result = run_batch(scenes[:1], tmp_path, options=BatchOptions(workers=1), reporter=reporter, **SETTINGS)
+    assert result.records[0].state == "done"
+    assert any("summary.gpkg is open in another program" in note for note in reporter.notes)
+    assert result.report.exists()
+
+
+def test_a_name_of_a_model_wins_over_a_folder_called_so(scenes, tmp_path, monkeypatch):
+    (tmp_path / "yolov3-tiny").mkdir()
+    monkeypatch.chdir(tmp_path)
+    result = run_batch(scenes[:1], "out", model="yolov3-tiny", options=BatchOptions(workers=1))
+    assert result.records[0].state == "done"
 
 
 def test_what_would_fail_for_every_scene_fails_at_once(scenes, tmp_path):

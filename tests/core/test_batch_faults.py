@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -22,6 +21,7 @@ from affine import Affine
 from geodetect.batch.run import BatchOptions, run_batch, status
 from geodetect.progress import Reporter
 
+resource = pytest.importorskip("resource", reason="no such limits, and no signals")
 SETTINGS = ("--engine", "openvino", "--precision", "float32", "--score", "0.3", "--progress", "none", "--no-quicklooks")
 FAULTY = """
 import os
@@ -102,7 +102,6 @@ def finished(folder: Path, undisturbed: dict[str, list]) -> None:
     assert [path.name for path in folder.glob(".*")] == [".batch.lock"]  # no journal, no half file
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no signals")
 def test_a_worker_that_is_killed_is_replaced(scenes, undisturbed, tmp_path):
     with subprocess.Popen(command(scenes, "-o", tmp_path, "--workers", "2", "--block", "1")) as run:
         begun(tmp_path, 1)
@@ -115,7 +114,6 @@ def test_a_worker_that_is_killed_is_replaced(scenes, undisturbed, tmp_path):
     assert max(attempts) <= 3
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no signals")
 @pytest.mark.parametrize("block", ["0", "1"])
 def test_a_batch_that_is_killed_goes_on(scenes, undisturbed, tmp_path, block):
     with subprocess.Popen(command(scenes, "-o", tmp_path, "--workers", "2", "--block", block)) as run:
@@ -132,7 +130,6 @@ def test_a_batch_that_is_killed_goes_on(scenes, undisturbed, tmp_path, block):
     finished(tmp_path, undisturbed)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no signals")
 def test_sigterm_stops_it_in_good_order(scenes, undisturbed, tmp_path):
     with subprocess.Popen(command(scenes, "-o", tmp_path, "--workers", "2"), stderr=subprocess.PIPE, text=True) as run:
         begun(tmp_path, 1)
@@ -163,7 +160,6 @@ def test_an_engine_that_fails_once_is_tried_again(scenes, undisturbed, tmp_path,
     assert sorted(record.attempts for record in status(tmp_path / "out")[0].records) == [1] * 5 + [2]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no such limits")
 def test_a_full_disk_is_told_and_loses_nothing(scenes, undisturbed, tmp_path):
     """The limit on a file's size stands for a disk that is full: a result is larger, the state is not."""
 

@@ -227,6 +227,26 @@ def test_a_journal_is_not_trusted(tmp_path, first, past, data):
         assert all(any(tile in span for span in journal.finished) for tile in found.tiles)
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=30))
+def test_a_damaged_journal_starts_anew(tmp_path, damage):
+    """Whichever bytes of a valid one are others."""
+    journal = Journal(tmp_path / "a.gpkg")
+    journal.recall(THIS, 4, 1)
+    journal.add(range(2), some(300))
+    journal.close(keep=True)
+    data = bytearray(journal.path.read_bytes())
+    for place, byte in damage:
+        data[place % len(data)] = byte
+    journal.path.write_bytes(data)
+    with Journal(tmp_path / "a.gpkg") as journal:
+        why = journal.recall(THIS, 4, 1)
+        assert why or journal.done in (0, 2)
+        journal.add(range(journal.done, 4), some(2, 3))
+        assert journal.done == 4
+    assert files(tmp_path) == []
+
+
 @given(
     finished=st.sets(st.integers(0, 30)).map(lambda tiles: [range(tile, tile + 1) for tile in tiles]),
     start=st.integers(0, 30),
