@@ -72,12 +72,11 @@ def batch(scenes: Path, folder: Path, *words: str) -> Cost:
 def draw(folder: Path, count: int, size: int) -> Path:
     """Write scenes of a kind, the same picture in each, beside one another on the map."""
     folder.mkdir()
-    first = make_scene(folder / "scene0000.tif", size=size).scene
-    for path in folder.glob("*.gpkg"):
-        path.unlink()
-    with rasterio.open(first) as file:
-        pixels, profile = file.read(), file.profile
-    for number in range(1, count):
+    with tempfile.TemporaryDirectory() as temporary:
+        drawn = make_scene(Path(temporary) / "scene.tif", size=max(size, 256)).scene
+        with rasterio.open(drawn) as file:
+            pixels, profile = file.read()[:, :size, :size], file.profile | {"width": size, "height": size}
+    for number in range(count):
         moved = profile["transform"] @ Affine.translation(number * size, 0)
         with rasterio.open(folder / f"scene{number:04}.tif", "w", **(profile | {"transform": moved})) as file:
             file.write(pixels)
@@ -151,6 +150,7 @@ def by_detections(numbers: Sequence[int]) -> None:
     """What follows the network: features, a GeoPackage, and two results merged that overlap by half."""
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
+        written(Path(temporary) / "first.gpkg", 10, 0)  # loads what is needed
         for count in numbers:
             parts = [written(Path(temporary) / f"{side}{count}.gpkg", count, side) for side in (0, 1)]
             merged = Path(temporary) / f"merged{count}.gpkg"
@@ -186,7 +186,7 @@ def main(parts: Sequence[str], quick: bool) -> None:
     todo = {
         "workers": partial(by_workers, *((4, 1024, 1) if quick else (24, 2048, 2))),
         "scenes": partial(by_scenes, (10,) if quick else (10, 100, 1000)),
-        "tiles": partial(by_tiles, (1024,) if quick else (2048, 4096, 8192, 16384)),
+        "tiles": partial(by_tiles, (1024,) if quick else (2048, 4096, 8192)),
         "detections": partial(by_detections, (1000,) if quick else (1000, 10_000, 100_000, 1_000_000)),
     }
     for part in parts or todo:

@@ -28,7 +28,7 @@ from geodetect.package import ModelPackage
 from geodetect.pipeline import Detector
 from geodetect.progress import SILENT, Caution, Reporter
 
-BLOCK = 256  # tiles: a larger scene is looked at in blocks, by several workers and with less to do again
+BLOCK = 64  # tiles: a larger scene is looked at in blocks, by several workers and with less to do again
 REPORT = "report.html"
 QUICKLOOKS = "quicklooks"
 _REPORT_EVERY = 60  # s, and twenty times what it takes to write

@@ -38,7 +38,7 @@ _SHOWN = 10  # failures that are named; the report has all
 @click.option(
     "--block",
     type=click.IntRange(0),
-    default=256,
+    default=64,
     metavar="N",
     show_default=True,
     help="Share out scenes of more tiles among the workers, N at a time; 0: never.",
