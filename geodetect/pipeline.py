@@ -184,8 +184,11 @@ class Detector:
         target, picture = (None if path is None else Path(path) for path in (output, preview))
         path = scene.scene.path if isinstance(scene, View) else scene
         check_targets(path, target, picture, overwrite)
-        check_scene(path)
-        opened = contextlib.nullcontext(scene) if isinstance(scene, View) else self.view(scene, reporter)
+        if isinstance(scene, View):
+            opened: contextlib.AbstractContextManager[View] = contextlib.nullcontext(scene)
+        else:
+            check_scene(scene)
+            opened = self.view(scene, reporter)
         with Journal(target) if target else contextlib.nullcontext() as journal, opened as view:
             if target:
                 clear_leftovers(target)

@@ -54,7 +54,6 @@ class _Order:
     journal: Journal | None = None  # of a scene that is looked at in blocks
     identity: dict[str, str] = field(default_factory=dict)
     left: int = 0  # blocks that are not done
-    tiles: int = 0
     over: bool = False  # done or failed: what is still worked on for it is of no use
 
 

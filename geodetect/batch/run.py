@@ -16,7 +16,7 @@ from geodetect.batch.names import output_names
 from geodetect.batch.record import Record
 from geodetect.batch.report import write_report, write_summary
 from geodetect.batch.report.summary import MAP, TABLE
-from geodetect.batch.state import FILE, State, as_left
+from geodetect.batch.state import State, as_left, check_begun
 from geodetect.batch.terms import check_same, describe, ending_of, settled
 from geodetect.batch.work import Job, engine_of
 from geodetect.batch.workers import LocalWorkers, local_slots
@@ -116,8 +116,8 @@ def run_batch(
         raise ConfigError("--continue and --overwrite contradict each other; give one of them")
     if not scenes and not go_on:
         raise ConfigError("there are no scenes to detect in; give files, folders or lists, or --continue a batch")
-    if not scenes and not (folder / FILE).is_file():
-        raise OutputError(f"no batch is in {folder}: it has no {FILE}; give the folder of a batch")
+    if not scenes:
+        check_begun(folder)
     _make(folder)
     with State(folder, write=True) as state:
         begun = state.records()
@@ -171,13 +171,13 @@ def write_outputs(state: State, reporter: Reporter = SILENT) -> None:
 def _work(state: State, workers: Any, config: DetectConfig, options: BatchOptions, reporter: Reporter) -> BatchResult:
     """Have all that is left done; write the report now and then, and at the end."""
     quick = state.folder / QUICKLOOKS if options.quicklooks else None
+    about, started = state.about(), time.monotonic()
+    before = about.get("seconds", 0.0)
 
     def job(record: Record) -> Job:
         picture = None if quick is None else str(quick / f"{Path(record.output).stem}.jpg")
-        output, about = str(state.folder / record.output), state.about()
+        output = str(state.folder / record.output)
         return Job(record.scene, output, config, options.block, picture, about["model_sha256"], about["engine"])
-
-    before, started = state.about().get("seconds", 0.0), time.monotonic()
 
     def write() -> None:
         state.describe({"seconds": round(before + time.monotonic() - started, 1)})

@@ -46,8 +46,8 @@ class State:
         self._lock = _locked(folder) if write else None
         path = folder / FILE
         try:
-            if not write and not path.is_file():
-                raise OutputError(f"no batch is in {folder}: it has no {FILE}; give the folder of a batch")
+            if not write:
+                check_begun(folder)
             self._database = sqlite3.connect(path, timeout=10)
             self._database.execute("PRAGMA trusted_schema = OFF")
             if write:
@@ -144,6 +144,12 @@ class State:
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.close()
+
+
+def check_begun(folder: Path) -> None:
+    """Raise OutputError where no batch was begun in a folder."""
+    if not (folder / FILE).is_file():
+        raise OutputError(f"no batch is in {folder}: it has no {FILE}; give the folder of a batch")
 
 
 def as_left(record: Record, folder: Path) -> Record:
