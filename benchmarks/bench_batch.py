@@ -8,13 +8,10 @@ python -m benchmarks.bench_batch detections merging, writing and merging of resu
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -35,31 +32,6 @@ from geodetect.grid import GeoGrid
 from geodetect.mosaic import merge_results
 
 SETTINGS = ("--engine", "openvino", "--precision", "float32", "--progress", "none")
-
-
-@contextlib.contextmanager
-def cluster(workers: int) -> Iterator[str]:
-    """Start a Dask scheduler with workers of a thread each; yield its address."""
-    from distributed import Client
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "scheduler.json"
-        dask, quiet = [sys.executable, "-m", "dask"], {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        named = ["--scheduler-file", str(file)]
-        scheduler = ["scheduler", *named, "--port", "0", "--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
-        worker = ["worker", *named, "--nthreads", "1", "--no-dashboard", "--local-directory", folder]
-        started = [subprocess.Popen([*dask, *words], **quiet) for words in (scheduler, *[worker] * workers)]
-        try:
-            while not file.exists():
-                time.sleep(0.1)
-            with Client(scheduler_file=str(file), set_as_default=False) as client:
-                client.wait_for_workers(workers)
-                address = client.scheduler_info()["address"]
-            yield address
-        finally:
-            for one in reversed(started):
-                one.terminate()
-                one.wait()
 
 
 def batch(scenes: Path, folder: Path, *words: str) -> Cost:
@@ -85,7 +57,12 @@ def draw(folder: Path, count: int, size: int) -> Path:
 
 def by_workers(count: int, size: int, repeats: int) -> None:
     """The same scenes by processes and by a cluster, beside the engine on their tiles in memory."""
-    with tempfile.TemporaryDirectory() as temporary, cluster(2) as address:
+    from distributed import LocalCluster
+
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+    ):
         scenes, out = draw(Path(temporary) / "scenes", count, size), Path(temporary) / "out"
         network, images = bench_end_to_end.loaded(scenes / "scene0000.tif", "openvino", "float32")
         network.predict(images[0])
@@ -94,7 +71,7 @@ def by_workers(count: int, size: int, repeats: int) -> None:
             "the engine alone, 2 threads": lambda: timed(lambda: [network.predict(x) for x in images * count]),
             "1 process": partial(batch, scenes, out, "--workers", "1"),
             "2 processes": partial(batch, scenes, out, "--workers", "2"),
-            "Dask, 2 workers": partial(batch, scenes, out, "--scheduler", address),
+            "Dask, 2 workers": partial(batch, scenes, out, "--scheduler", cluster.scheduler_address),
         }
         costs = in_turn(runs, repeats)
         network.close()

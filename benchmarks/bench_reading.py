@@ -14,8 +14,9 @@ from benchmarks.measure import MODEL, Cost, in_turn, own_process, report, show, 
 from geodetect import registry
 from geodetect.batching import batches
 from geodetect.config import DetectConfig
+from geodetect.gdal import gdal_settings
 from geodetect.plan import Plan, make_plan
-from geodetect.scene import Scene, gdal_settings, open_scene
+from geodetect.scene import Scene, open_scene
 
 WAYS = {
     "each block once (the floor)": "floor",
@@ -32,7 +33,7 @@ def read(way: str, scene: Scene, plan: Plan) -> None:
         for _ in batches(scene, plan, 8):
             pass
     elif way == "tiles":
-        with gdal_settings(scene, plan.cache_bytes):
+        with gdal_settings(scene.path, plan.cache_bytes):
             for window in plan.windows:
                 scene.read(window)
     else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -19,11 +18,12 @@ from pathlib import Path
 import click
 import numpy as np
 import psutil
-import pyogrio
 import rasterio
 from affine import Affine
 
+from geodetect import geopackage
 from geodetect.demo.scene import draw_scene
+from geodetect.features import Features
 
 DRAWN = 2048  # px: scenes are cut from one picture
 SETTINGS = ("--engine", "openvino", "--precision", "float32", "--no-quicklooks", "--progress", "none")
@@ -51,17 +51,15 @@ def start(scenes: Path, out: Path, *words: str) -> subprocess.Popen:
 
 
 def found(folder: Path) -> dict[str, list]:
-    """Return all that was found, but for the runs' own numbers."""
-    paths = sorted(folder.glob("*_detections.gpkg"))
-    return {p.name: pyogrio.read_dataframe(p, layer="detections").drop(columns="run_id").values.tolist() for p in paths}
+    """Return all that was found, but for the runs' own numbers; raises InputError where a result is not whole."""
+    results = {path.name: geopackage.read(path) for path in sorted(folder.glob("*_detections.gpkg"))}
+    assert all(len(runs) == 1 for _, runs in results.values())
+    return {name: table(features) for name, (features, _) in results.items()}
 
 
-def check_whole(folder: Path) -> None:
-    """Raise where a file under a final name is not whole."""
-    for path in folder.glob("*_detections.gpkg"):
-        with contextlib.closing(sqlite3.connect(path)) as database:
-            if database.execute("SELECT count(*) FROM geodetect_runs").fetchone() != (1,):
-                raise click.ClickException(f"{path} is not whole")
+def table(features: Features) -> list:
+    """Return features as rows, without the numbers of their runs."""
+    return features.to_geodataframe().drop(columns="run_id").values.tolist()
 
 
 def disturb(run: subprocess.Popen, chance: random.Random, blows: Counter) -> None:
@@ -101,7 +99,7 @@ def main(scenes: int, seed: int, pause: float) -> None:
                     run.wait(chance.uniform(1, pause))
                 if run.poll() is None:
                     disturb(run, chance, blows)
-            check_whole(wild)
+            found(wild)  # what is there is whole
             if run.returncode == 0:
                 break
             if run.returncode not in (130, -signal.SIGKILL, -signal.SIGTERM):

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from geodetect.errors import AreaError
+from geodetect.errors import AreaError, OutsideError
 from geodetect.grid import GeoGrid
 from geodetect.vectorfile import check_count
 from geodetect.window import Window
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
+
+
+def check_area(area: str, area_crs: str | None) -> None:
+    """Raise AreaError where an area cannot be used, whatever the scene."""
+    import pyproj
+
+    _, crs = _bounds(area, area_crs) or _file(area, area_crs)
+    try:
+        pyproj.CRS.from_user_input(crs or "OGC:CRS84")
+    except pyproj.exceptions.CRSError as error:
+        raise _unknown(crs) from error
 
 
 def read_area(area: str, area_crs: str | None, grid: GeoGrid, scene: str) -> BaseGeometry:
@@ -29,7 +40,8 @@ def read_area(area: str, area_crs: str | None, grid: GeoGrid, scene: str) -> Bas
         scene: the scene's name, for messages.
 
     Raises:
-        AreaError: the area cannot be read, holds no polygon or does not meet the scene.
+        AreaError: the area cannot be read or holds no polygon.
+        OutsideError: it does not meet the scene.
     """
     try:
         geometry, crs = _bounds(area, area_crs) or _file(area, area_crs)
@@ -40,7 +52,7 @@ def read_area(area: str, area_crs: str | None, grid: GeoGrid, scene: str) -> Bas
     except shapely.errors.GEOSException as error:  # coordinates that overflow, for example
         raise AreaError(f"the area {area} has no shape that can be computed with ({error}); mend the layer") from error
     if inside.area <= 0:
-        raise AreaError(f"the area {area} does not meet the scene {scene}; check its coordinates and its CRS")
+        raise OutsideError(f"the area {area} does not meet the scene {scene}; check its coordinates and its CRS")
     return inside
 
 
@@ -103,7 +115,7 @@ def _reproject(geometry: BaseGeometry, source: object, grid: GeoGrid, area: str)
     try:
         to_scene = pyproj.Transformer.from_crs(source, grid.crs, always_xy=True)
     except pyproj.exceptions.CRSError as error:
-        raise AreaError(f"the area's CRS {source} is not known; give one such as EPSG:4326") from error
+        raise _unknown(source) from error
     frame = shapely.segmentize(shapely.box(0, 0, grid.width, grid.height), max(grid.width, grid.height) / 32)
     around = shapely.transform(frame, lambda xy: np.stack(grid.to_map(xy[:, 0], xy[:, 1]), axis=1))
     around = shapely.transform(
@@ -118,3 +130,7 @@ def _reproject(geometry: BaseGeometry, source: object, grid: GeoGrid, area: str)
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise AreaError(f"the area {area} cannot be expressed in the scene's CRS; check its coordinates and its CRS")
     return moved
+
+
+def _unknown(crs: object) -> AreaError:
+    return AreaError(f"the area's CRS {crs} is not known; give one such as EPSG:4326")

@@ -12,8 +12,9 @@ from queue import Full, Queue
 import numpy as np
 
 from geodetect.errors import ConfigError
+from geodetect.gdal import gdal_settings
 from geodetect.plan import Plan
-from geodetect.scene import Scene, Tile, gdal_settings
+from geodetect.scene import Scene, Tile
 from geodetect.window import Window
 
 _AHEAD = 2  # batches prepared while the engine is busy
@@ -107,7 +108,7 @@ def _tiles(scene: Scene, plan: Plan, span: range, stop: threading.Event) -> Iter
     readers = _REMOTE_READERS if scene.is_remote else 1
 
     def read(window: Window) -> Tile:
-        with gdal_settings(scene, plan.cache_bytes):
+        with gdal_settings(scene.path, plan.cache_bytes):
             return scene.read(window, plan.shape)
 
     pending: deque[Future[Tile]] = deque()

@@ -6,6 +6,7 @@
     │   ├── ModelError          the model package, its card or its weights
     │   ├── ConfigError         an option's value
     │   ├── AreaError           the area of interest
+    │   │   └── OutsideError    it does not meet the scene
     │   ├── LabelError          a label file or a set of training images
     │   └── OutputError         the place to write to
     ├── DownloadError           a file that could not be fetched            exit code 1
@@ -15,6 +16,11 @@
 
 A message is one sentence that says what is wrong, where, and what to do.
 """
+
+_NO_MEMORY = (  # what libraries say that have errors of their own
+    *("failed to allocate", "cannot allocate", "can't alloc", "bad_alloc", "out of memory"),
+    *("failed to map segment", "can't start new thread"),
+)
 
 
 class GeodetectError(Exception):
@@ -45,6 +51,10 @@ class AreaError(InputError):
     """The area of interest cannot be read or misses the scene."""
 
 
+class OutsideError(AreaError):
+    """The area of interest does not meet the scene."""
+
+
 class LabelError(InputError):
     """A label file is wrong, or labels and images do not fit together."""
 
@@ -69,3 +79,12 @@ class Cancelled(GeodetectError):  # noqa: N818 - it is no error, only handled li
     """The user stopped the run."""
 
     exit_code = 130
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Return whether an error, or one that led to it, tells that no memory is left."""
+    while error is not None:
+        if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _NO_MEMORY):
+            return True
+        error = error.__cause__
+    return False

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from geodetect.errors import OutputError
 
 _FULL = 64 * 1024  # bytes left on a disk that is as good as full: writers stop before the last of them
+
+# What `_beside` names, and what libraries write beside that, such as `-journal` and `.aux.xml`.
+_LEFT = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]{8}(?P<suffix>(?:\.\w+)?)(?:[-.].*)?", re.DOTALL)
 
 
 def check_writable(path: Path, overwrite: bool) -> None:
@@ -75,9 +79,17 @@ def replacing(path: Path) -> Iterator[Path]:
 def clear_leftovers(path: Path) -> None:
     """Remove what writers of `path` left that were killed; only while no other can be writing it."""
     path = path.resolve()
-    for left in path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}{glob.escape(path.suffix)}*"):
-        with contextlib.suppress(OSError):
-            left.unlink()
+    clear_folder(path.parent, [path.name])
+
+
+def clear_folder(folder: Path, names: Iterable[str]) -> None:
+    """Remove what killed writers of files of these names left in a folder, which is listed once for all of them."""
+    wanted = {(Path(name).stem, Path(name).suffix) for name in names}
+    for left in folder.glob(".*"):
+        parts = _LEFT.fullmatch(left.name)
+        if parts and (parts["stem"], parts["suffix"]) in wanted:
+            with contextlib.suppress(OSError):
+                left.unlink()
 
 
 def _beside(path: Path) -> Path:

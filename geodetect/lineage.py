@@ -99,6 +99,18 @@ def thresholds(
     return np.array([limits.get(name, _IOU) for name in classes], np.float64)
 
 
+def uneven_scores(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Return the classes that runs had different least scores for, and these, as text; "" where there are none."""
+    told: dict[str, list[float]] = {}
+    for run in runs:
+        scores = run.get("scores")
+        for name, score in scores.items() if isinstance(scores, dict) else ():
+            if _is_share(score) and name.isprintable():
+                told.setdefault(name, []).append(score)
+    uneven = [f"{name} {min(scores):g} to {max(scores):g}" for name, scores in told.items() if len(set(scores)) > 1]
+    return ", ".join([*uneven[:8], *(["…"] if len(uneven) > 8 else [])])
+
+
 def colours_of(classes: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a colour a class: that of the runs' models as far as they are known here, else one of the palette's."""
     cards = {entry.name: entry.card for entry in registry.catalogue() if entry.card}

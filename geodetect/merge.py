@@ -49,7 +49,8 @@ def merge(
     if len(detections) and not -1 <= detections.tiles.min() <= detections.tiles.max() < len(bounds):
         raise ValueError(f"detections name tiles up to {detections.tiles.max()}, but there are {len(bounds)} windows")
     sides = cut_sides(detections.boxes, detections.tiles, bounds, _bounds([scene])[0])
-    rows, boxes, scores = merge_rows(detections, bounds, sides, iou, average)
+    views = np.append(bounds, [[-np.inf, -np.inf, np.inf, np.inf]], axis=0).take(detections.tiles, axis=0)
+    rows, boxes, scores = merge_rows(detections, views, sides, iou, average)
     labels = detections.labels[rows]
     # Means may meet where the boxes themselves did not.
     order = nms(boxes, scores, labels, iou) if average else strongest_first(ranking(boxes, scores, labels))
@@ -67,8 +68,8 @@ def merge_rows(
     """Return which rows are left of what all tiles saw (K,), in their order, with their boxes (K, 4) and scores (K,).
 
     Args:
-        detections: N views, in the frame of `windows`; `tiles` is an index into these, or -1.
-        windows: (T, 4) bounds of the tiles.
+        detections: N views of all tiles, in the frame of `windows`.
+        windows: (N, 4) bounds of each view's tile.
         sides: (N, 4) which sides of each box are cut, see `seams.cut_sides`.
         iou, average: as `merge` has them.
         sources: (N,) views of one source are known to be of different objects, and never compared; None: no such

@@ -12,16 +12,16 @@ import numpy as np
 import shapely
 from affine import Affine
 
-from geodetect import exports, geopackage
+from geodetect import exports, geopackage, lineage
 from geodetect.detections import Detections
 from geodetect.errors import ConfigError, InputError, OutputError
 from geodetect.features import Features, from_detections
 from geodetect.files import check_writable
 from geodetect.grid import GeoGrid
-from geodetect.lineage import Run, colours_of, crs_name, crs_of, gather_classes, gather_runs, known_crs, thresholds
+from geodetect.lineage import Run
 from geodetect.merge import merge_rows
 from geodetect.nms import ranking, strongest_first
-from geodetect.outlines import Outline, look, reproject
+from geodetect.outlines import Outline, look, one_turn, reproject
 from geodetect.progress import SILENT, Caution, Reporter
 from geodetect.schema import COLUMNS
 
@@ -78,11 +78,12 @@ def merge_results(
     """Merge the results of overlapping scenes: of an object that several scenes show, one feature is left.
 
     Scenes are merged as the tiles of one scene are: what a scene's border cuts falls to a view of the whole object,
-    and halves are joined where no scene shows all of it. Features of one result are never merged with each other, so
-    one result alone stays as it is. The order of the results makes no difference.
+    and halves are joined where no scene shows all of it; where scenes are turned against each other by more than about
+    10 degrees, halves of long objects may stay two. Only features of one class, by its name, are compared, and never
+    those of one result, so one result alone stays as it is. The order of the results makes no difference.
 
     Args:
-        results: GeoPackages that `detect` or `merge_results` wrote.
+        results: GeoPackages that `detect`, `run_batch` or `merge_results` wrote, or folders of these.
         output: .gpkg, .geojson, .fgb, .parquet or .csv; None writes nothing.
         crs: of the output, whatever rasterio understands; None: the one that most features are in.
         iou: features of a class that overlap more are one object, for all classes or each; None: what the runs had,
@@ -95,10 +96,8 @@ def merge_results(
         ConfigError: `crs` or `iou` cannot be used.
         OutputError: the output cannot be written.
     """
-    if not results:
-        raise InputError("there is nothing to merge; give GeoPackages that geodetect wrote")
-    paths = [path for _, path in sorted({Path(path).resolve(): Path(path) for path in results}.items())]
     target = None if output is None else Path(output)
+    paths = _files(results, target, reporter)
     if target:
         _check_target(target, paths, overwrite)
     parts, seen = [], 0
@@ -109,7 +108,7 @@ def merge_results(
     reporter.progress("merge", 0, 1, seen)
     parts.sort(key=lambda part: -len(part.runs))  # stable: what a merged file holds with others leads
     common = _common_crs(parts, crs, reporter)
-    runs, scenes = gather_runs([(part.features, part.runs) for part in parts])
+    runs, scenes = lineage.gather_runs([(part.features, part.runs) for part in parts])
     features, classes = _merged(parts, common, runs, scenes, iou, reporter)
     reporter.progress("write", 0, 1, len(features))
     if target:
@@ -124,6 +123,36 @@ class _Part:
     path: Path
     features: Features
     runs: list[Run]
+
+
+def _files(results: Sequence[str | Path], target: Path | None, reporter: Reporter) -> list[Path]:
+    """Return the files to read, each once and in one order; of a folder all GeoPackages but the output."""
+    files: dict[Path, Path] = {}
+    for path in map(Path, results):
+        if path.is_dir():
+            inside = {file.resolve(): file for file in path.glob("[!.]*.gpkg") if not _is_map(file)}
+            if target:
+                inside.pop(target.resolve(), None)
+            if not inside:
+                raise InputError(f"the folder {path} holds no results to merge; give GeoPackages that geodetect wrote")
+            files |= inside
+        elif _is_map(path):
+            reporter.note(f"{path} is the map of a batch and no result, so it is left out")
+        else:
+            files[path.resolve()] = path
+    if not files:
+        raise InputError("there is nothing to merge; give GeoPackages that geodetect wrote")
+    return [file for _, file in sorted(files.items())]
+
+
+def _is_map(path: Path) -> bool:
+    """Return whether a file is the summary that a batch writes beside its results."""
+    import pyogrio
+
+    try:
+        return path.name == "summary.gpkg" and pyogrio.list_layers(path)[:, 0].tolist()[:1] == ["scenes"]
+    except RuntimeError:
+        return False  # what is wrong with it is told when it is read
 
 
 def _check_target(target: Path, paths: Sequence[Path], overwrite: bool) -> None:
@@ -143,15 +172,17 @@ def _common_crs(parts: Sequence[_Part], asked: Any, reporter: Reporter) -> CRS |
     if bare and (len(bare) < len(parts) or asked is not None):
         raise InputError(f"{bare[0].path} has no CRS, so it cannot be brought into another; leave it out")
     if asked is not None:
-        if (known := known_crs(asked)) is None:
+        if (known := lineage.known_crs(asked)) is None:
             raise ConfigError(f"crs is {asked!r}, which is none that is known; give such as EPSG:32631")
         return known
     if not bare:
         counts: Counter[str] = Counter()
         for part in parts:
-            counts[crs_name(part.features.crs)] += len(part.features)
+            counts[lineage.crs_name(part.features.crs)] += len(part.features)
         best = min(counts, key=lambda name: (-counts[name], name))
-        return next(part.features.crs for part in parts if crs_name(part.features.crs) == best)
+        if len(counts) > 1:
+            reporter.note(f"the results are in {len(counts)} CRSs, and merged in {best}, which most features are in")
+        return next(part.features.crs for part in parts if lineage.crs_name(part.features.crs) == best)
     told = [run for part in bare for run in part.runs]
     if len({str(run.get("scene")) for run in told}) > 1:
         if not all(run.get("georeference") == "geotransform" for run in told):
@@ -175,16 +206,16 @@ def _merged(
     columns = {name: np.concatenate([part.features.columns[name] for part in parts]) for name in COLUMNS}
     geometry = _in_one_turn(np.concatenate([_moved(part, crs) for part in parts]), crs)
     sources = np.repeat(np.arange(len(parts)), [len(part.features) for part in parts])
-    classes, labels = gather_classes(columns, runs)
-    limits = thresholds(classes, runs, iou)
+    classes, labels = lineage.gather_classes(columns, runs)
+    limits = lineage.thresholds(classes, runs, iou)
+    if told := lineage.uneven_scores(runs):
+        reporter.note(f"the runs had different least scores ({told}): filter by score for the same everywhere")
     new = _new(geometry, sources, scenes, labels)
     geometry, sources, scenes, labels = geometry[new], sources[new], scenes[new], labels[new]
     sight = look(geometry, scenes, _outlines(runs, reporter), crs)
-    tiles = sources * len(sight.windows) + sight.scenes  # a run that is in two files is compared with itself
-    names, tiles = np.unique(tiles, return_inverse=True)
-    detections = Detections.of(sight.boxes, columns["score"][new], labels, tiles)
-    windows = sight.windows[names % len(sight.windows)]
-    rows, boxes, scores = merge_rows(detections, windows, sight.sides, limits, sources=sources)
+    tiles = sources * (len(runs) + 1) + sight.scenes  # a run that is in two files is compared with itself
+    detections = Detections.of(sight.boxes, columns["score"][new], labels, np.unique(tiles, return_inverse=True)[1])
+    rows, boxes, scores = merge_rows(detections, sight.windows, sight.sides, limits, sources=sources)
     order = strongest_first(ranking(boxes, scores, labels[rows]))
     rows, boxes = rows[order], boxes[order]
     columns = {name: column[new][rows] for name, column in columns.items()}
@@ -204,12 +235,12 @@ def _redraw(features: Features, rows: np.ndarray, union: Detections, frame: GeoG
 
 
 def _outlines(runs: Sequence[Run], reporter: Reporter) -> list[Outline | None]:
-    outlines = [Outline.of(run, crs_of(run)) for run in runs]
+    outlines = [Outline.of(run, lineage.crs_of(run)) for run in runs]
     lacking = outlines.count(None)
     if lacking and len(runs) > 1:
         reporter.note(
-            f"{lacking:,} of {len(runs):,} runs do not tell where their scene ends, as those of older versions: what "
-            "its border cuts may be left beside the whole object"
+            f"{lacking:,} of {len(runs):,} runs do not tell where their scene ends (it has no CRS, or an older version "
+            "made them): what its border cuts may be left beside the whole object"
         )
     return outlines
 
@@ -220,13 +251,13 @@ def _moved(part: _Part, crs: CRS | None) -> np.ndarray:
     if source is None or crs is None or source == crs:
         return geometry
     xy = reproject(shapely.get_coordinates(geometry), source, crs)
-    if crs.is_geographic:  # a polygon across the antimeridian stays in one piece
-        counts = shapely.get_num_coordinates(geometry)
-        first = np.repeat(xy[np.cumsum(counts) - counts, 0], counts)
-        xy[:, 0] -= 360 * np.rint((xy[:, 0] - first) / 360)
+    counts = shapely.get_num_coordinates(geometry)
+    first = np.repeat(xy[np.cumsum(counts) - counts, 0], counts)
+    xy = one_turn(xy, crs, first)  # a polygon across the antimeridian stays in one piece
     moved = shapely.set_coordinates(geometry.copy(), xy) if np.isfinite(xy).all() else None
     if moved is None or (_slimness(moved) > _TORN * _slimness(geometry)).any():
-        raise InputError(f"{part.path} does not lie within the CRS {crs_name(crs)}; give another CRS to merge in")
+        name = lineage.crs_name(crs)
+        raise InputError(f"{part.path} does not lie within the CRS {name}; give another CRS to merge in")
     return moved
 
 
@@ -258,7 +289,7 @@ def _new(geometry: np.ndarray, sources: np.ndarray, scenes: np.ndarray, labels: 
 
 def _write(target: Path, features: Features, runs: list[Run], classes: Sequence[str]) -> None:
     """Write the features in the format of the target's ending, a GeoPackage with style and runs."""
-    colours = colours_of(classes, runs)
+    colours = lineage.colours_of(classes, runs)
     if target.suffix.lower() == ".gpkg":
         geopackage.write(target, features, runs, classes, colours)
     else:

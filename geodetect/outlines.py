@@ -69,8 +69,9 @@ class Sight:
     Attributes:
         frame: the pixel grid of one of the scenes, over all polygons; without outlines one of map units.
         boxes: (N, 4) the polygons in frame px, upright.
-        windows: (R + 1, 4) the scenes in frame px; the last, and any that does not lie upright, is boundless.
-        scenes: (N,) index into `windows`: the scene that a polygon was seen in and does not reach out of.
+        windows: (N, 4) how far the polygon's scene reaches, frame px. One that lies askew ends only where its border
+            cuts the polygon, at the place where it does; no scene ends nowhere.
+        scenes: (N,) the scene that a polygon was seen in and does not reach out of, R for none.
         sides: (N, 4) which sides of the box its scene's border cuts, left, top, right, bottom.
     """
 
@@ -93,7 +94,7 @@ def look(geometry: np.ndarray, scenes: np.ndarray, outlines: Sequence[Outline | 
     known = np.array([outline is not None for outline in outlines], bool)
     scenes = np.where((scenes >= 0) & np.append(known, False)[scenes], scenes, len(outlines))
     xy, counts = shapely.get_coordinates(geometry), shapely.get_num_coordinates(geometry)
-    grids = _Grids(outlines, crs)
+    grids = _Grids(outlines, crs, (xy[:, 0].min() + xy[:, 0].max()) / 2 if len(xy) else 0.0)
     frame = _frame(grids, scenes, xy)
     boxes = _upright(np.stack(frame.to_scene(*xy.T), axis=1), counts)
     own = _bounds(grids.to_pixels(xy, np.repeat(scenes, counts)), counts)  # NaN without an outline
@@ -104,26 +105,33 @@ def look(geometry: np.ndarray, scenes: np.ndarray, outlines: Sequence[Outline | 
     borders = np.where(np.isfinite(grids.bounds), grids.bounds, 0)
     sides = cut_sides(own, np.where(inside, scenes, -1), borders, _NOWHERE)
     sides &= _continued(grids, frame, lines, own, scenes, sides)
-    turned = np.zeros_like(sides)
-    np.put_along_axis(turned, grids.turns(frame)[scenes], sides, axis=1)
-    return Sight(frame, boxes, _windows(lines), scenes, turned)
+    rows, side = np.nonzero(sides)
+    to = grids.turns(frame)[scenes[rows], side]
+    places = _at_border(grids, frame, own, scenes, (rows, side))[np.arange(len(rows)), to % 2]
+    windows, turned = _windows(lines)[scenes], np.zeros_like(sides)
+    turned[rows, to] = True
+    windows[rows, to] = np.where(np.isfinite(windows[rows, to]), windows[rows, to], places)
+    return Sight(frame, boxes, windows, scenes, turned)
 
 
 class _Grids:
-    """The pixel grids of R scenes and of no scene, as columns."""
+    """The pixel grids of R scenes and of no scene, as columns.
 
-    def __init__(self, outlines: Sequence[Outline | None], crs: CRS | None) -> None:
-        self.crs = crs
-        self._outlines = outlines
+    Longitudes may count on beyond 180: on the map they lie around `middle`, in a scene's CRS around its own.
+    """
+
+    def __init__(self, outlines: Sequence[Outline | None], crs: CRS | None, middle: float) -> None:
+        self.crs, self.middle = crs, middle
         count = len(outlines) + 1
         self.forth, self.back = np.full((count, 6), np.nan), np.full((count, 6), np.nan)
-        self.bounds = np.tile(_NOWHERE, (count, 1))
+        self.bounds, self.middles = np.tile(_NOWHERE, (count, 1)), np.full(count, np.nan)
         self.groups: dict[str, tuple[CRS | None, list[int]]] = {}  # scenes by CRS
         for number, outline in enumerate(outlines):
             if outline is None:
                 continue
             self.forth[number], self.back[number] = outline.transform[:6], (~outline.transform)[:6]
             self.bounds[number] = 0, 0, outline.width, outline.height
+            self.middles[number] = (outline.transform @ (outline.width / 2, outline.height / 2))[0]
             name = "" if outline.crs is None else outline.crs.to_wkt()
             self.groups.setdefault(name, (outline.crs, []))[1].append(number)
 
@@ -131,7 +139,8 @@ class _Grids:
         """Return the px (M, 2), each of its own scene, of points on the map."""
         result = np.full(xy.shape, np.nan)
         for crs, some in self._by_crs(scenes):
-            result[some] = _apply(self.back[scenes[some]], reproject(xy[some], self.crs, crs))
+            there = one_turn(reproject(xy[some], self.crs, crs), crs, self.middles[scenes[some]])
+            result[some] = _apply(self.back[scenes[some]], there)
         return result
 
     def to_map(self, pixels: np.ndarray, scenes: np.ndarray) -> np.ndarray:
@@ -139,7 +148,7 @@ class _Grids:
         result = np.full(pixels.shape, np.nan)
         for crs, some in self._by_crs(scenes):
             result[some] = reproject(_apply(self.forth[scenes[some]], pixels[some]), crs, self.crs)
-        return result
+        return one_turn(result, self.crs, self.middle)
 
     def lines(self, frame: GeoGrid) -> np.ndarray:
         """Return the outlines (R + 1, 4 * _STEPS, 2), frame px, NaN where there is none."""
@@ -187,6 +196,13 @@ def reproject(xy: np.ndarray, source: CRS | None, target: CRS | None) -> np.ndar
     except pyproj.exceptions.ProjError:
         return np.full(xy.shape, np.nan)
     return np.where(np.isfinite(moved), moved, np.nan)
+
+
+def one_turn(xy: np.ndarray, crs: CRS | None, middle: float | np.ndarray) -> np.ndarray:
+    """Return points (M, 2), in a geographic CRS with longitudes within half a turn of the middle, one or one each."""
+    if crs is None or not crs.is_geographic:
+        return xy
+    return np.stack([xy[:, 0] - 360 * np.rint((xy[:, 0] - middle) / 360), xy[:, 1]], axis=1)
 
 
 def _apply(rows: np.ndarray, xy: np.ndarray) -> np.ndarray:
@@ -256,13 +272,28 @@ def _continued(
     there = np.flatnonzero(np.isfinite(lines).all(axis=(1, 2)))
     if not len(rows) or len(there) < 2:
         return result
-    bounds, own = grids.bounds[scenes[rows]], scenes[rows]
-    points = (boxes[rows, :2] + boxes[rows, 2:]) / 2
-    beyond = (bounds + np.array([-1, -1, 1, 1]) * TOLERANCE)[np.arange(len(rows)), side]
-    points[np.arange(len(rows)), side % 2] = beyond
-    places = np.stack(frame.to_scene(*grids.to_map(points, own).T), axis=1)
+    places = _at_border(grids, frame, boxes, scenes, (rows, side), TOLERANCE)
     tree = shapely.STRtree(shapely.polygons(lines[there]))
     asked, found = tree.query(shapely.points(places), predicate="intersects")
-    other = there[found] != own[asked]
+    other = there[found] != scenes[rows[asked]]
     result[rows[asked[other]], side[asked[other]]] = True
     return result
+
+
+def _at_border(
+    grids: _Grids, frame: GeoGrid, boxes: np.ndarray, scenes: np.ndarray, cut: tuple[np.ndarray, np.ndarray],
+    beyond: float = 0.0,
+) -> np.ndarray:  # fmt: skip
+    """Return the points (M, 2), frame px, where the middles of boxes (N, 4), own px, come to their scenes' borders.
+
+    Args:
+        grids, frame: of all scenes.
+        boxes, scenes: (N, 4) in the px of each one's own scene, (N,).
+        cut: row and side (M,) of each point.
+        beyond: px that it lies outside the border.
+    """
+    rows, side = cut
+    points = (boxes[rows, :2] + boxes[rows, 2:]) / 2
+    borders = grids.bounds[scenes[rows], side] + np.where(side < 2, -beyond, beyond)
+    points[np.arange(len(rows)), side % 2] = borders
+    return np.stack(frame.to_scene(*grids.to_map(points, scenes[rows]).T), axis=1)

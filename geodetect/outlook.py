@@ -14,10 +14,11 @@ from geodetect.batching import BUFFERS
 from geodetect.card import ModelCard
 from geodetect.config import ClassRules, DetectConfig
 from geodetect.engines import Engine, open_engine, usable_cores
+from geodetect.gdal import gdal_settings
 from geodetect.networks.graphs import expected_shapes
 from geodetect.plan import Plan, make_plan
 from geodetect.progress import SILENT, Reporter
-from geodetect.scene import Scene, gdal_settings, open_scene
+from geodetect.scene import Scene, open_scene
 
 # What the peaks of benchmarks/README.md are made of, to about a tenth.
 _PROGRAM = 180 << 20  # bytes: Python, GDAL, the libraries of the outputs and an engine
@@ -43,7 +44,7 @@ def forecast(scene: str | Path, config: DetectConfig, reporter: Reporter = SILEN
     rules = ClassRules.of(config, card)
     limit = config.max_gigapixels
     opened = open_scene(scene, config.bands, card.input.bands, config.require_crs, max_gigapixels=limit)
-    with opened, gdal_settings(opened, 64 << 20):
+    with opened, gdal_settings(opened.path, 64 << 20):
         plan = make_plan(opened, card, config)
         package = registry.resolve(
             config.model, config.card, lambda done, total: reporter.progress("download", done, total or 0)

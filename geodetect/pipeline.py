@@ -21,15 +21,17 @@ from geodetect.engines import Engine, open_engine
 from geodetect.errors import Cancelled, OutputError
 from geodetect.features import Features, from_detections
 from geodetect.files import check_writable, clear_leftovers, replacing
+from geodetect.gdal import check_scene, gdal_settings
 from geodetect.grid import GeoGrid
 from geodetect.journal import Journal, identity
 from geodetect.package import ModelPackage
-from geodetect.plan import Plan, make_plan
-from geodetect.prediction import Seen, count_of, merge_views, predict, select
+from geodetect.plan import make_plan
+from geodetect.prediction import NOTHING_VALID, Seen, count_of, merge_views, predict
 from geodetect.preview import check_picture, write_preview
-from geodetect.progress import SILENT, Caution, Reporter
+from geodetect.progress import SILENT, Reporter
 from geodetect.provenance import run_row
-from geodetect.scene import Scene, check_scene, gdal_settings, open_scene
+from geodetect.scene import open_scene
+from geodetect.view import View
 
 if TYPE_CHECKING:
     import geopandas
@@ -69,22 +71,6 @@ class DetectResult:
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
         """Return the features as a GeoDataFrame in the scene's CRS."""
         return self.features.to_geodataframe()
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """An open scene, what will be done with it, and the engine to do it with.
-
-    Attributes:
-        identity: all that decides what the network sees, see `journal.identity`; equal ones can share the work.
-        begun: when, by `time.perf_counter`.
-    """
-
-    scene: Scene
-    plan: Plan
-    engine: Engine
-    identity: dict[str, str]
-    begun: float
 
 
 class Detector:
@@ -151,18 +137,18 @@ class Detector:
         card, rules = package.card, ClassRules.of(config, package.card)
         wanted = config.bands, card.input.bands, config.require_crs, config.threads or 2, config.max_gigapixels
         with open_scene(scene, *wanted) as opened:
-            with gdal_settings(opened, 64 << 20):
+            with gdal_settings(opened.path, 64 << 20):
                 plan = make_plan(opened, card, config)
             for note in (*opened.notes, *plan.notes):
                 reporter.note(note)
             engine = self._open_engine(package, plan.canvas)
-            yield View(opened, plan, engine, identity(opened, package, plan, rules, engine), begun)
+            told = identity(opened, package, plan, rules, engine)
+            yield View(opened, config, rules, plan, package, engine, told, begun)
 
     def predict(self, view: View, span: range) -> Generator[Seen, None, None]:
         """Yield what the network sees in a span of the tiles, see `prediction.predict`; close the generator."""
-        card = self.package().card
         try:
-            yield from predict(view.scene, view.plan, view.engine, card, ClassRules.of(self.config, card), span)
+            yield from predict(view, span)
         except BaseException:
             self.close()  # a thread may still be in it
             raise
@@ -182,8 +168,7 @@ class Detector:
         See `geodetect.detect`.
         """
         target, picture = (None if path is None else Path(path) for path in (output, preview))
-        path = scene.scene.path if isinstance(scene, View) else scene
-        check_targets(path, target, picture, overwrite)
+        check_targets(scene.scene.path if isinstance(scene, View) else scene, target, picture, overwrite)
         if isinstance(scene, View):
             opened: contextlib.AbstractContextManager[View] = contextlib.nullcontext(scene)
         else:
@@ -193,11 +178,11 @@ class Detector:
             if target:
                 clear_leftovers(target)
             if journal and resume:
-                _go_on(journal, view, len(self.package().card.classes), reporter)
+                _go_on(journal, view, reporter)
             elif journal:
                 journal.clear()  # it is but the lock, then
             found = self._look(view, journal if resume else None, reporter)
-            return self._finish(view, found, target, picture, reporter)
+            return _finish(view, found, target, picture, reporter)
 
     def _open_engine(self, package: ModelPackage, canvas: int) -> Engine:
         config = self.config
@@ -209,10 +194,9 @@ class Detector:
 
     def _look(self, view: View, journal: Journal | None, reporter: Reporter) -> Detections:
         """Return what the network sees in all tiles, unmerged; what the journal has is not looked at again."""
-        rules = ClassRules.of(self.config, self.package().card)
         total = len(view.plan.windows)
         done, parts = (journal.done, [journal.found]) if journal else (0, [])
-        count, looked = sum(count_of(part, rules) for part in parts), done
+        count, looked = sum(count_of(part, view.rules) for part in parts), done
         reporter.progress("detect", done, total, count)
         try:
             for span in journal.missing(range(total)) if journal else [range(total)]:
@@ -222,7 +206,7 @@ class Detector:
                             journal.add(seen.span, seen.found)
                         parts.append(seen.found)
                         done, looked = done + len(seen.span), looked + seen.looked
-                        count += count_of(seen.found, rules)  # near enough: what seams double is still in it
+                        count += count_of(seen.found, view.rules)  # near enough: what seams double is still in it
                         reporter.progress("detect", done, total, count)
         except (KeyboardInterrupt, Cancelled) as stop:
             self.close()
@@ -231,29 +215,8 @@ class Detector:
                 raise type(stop)(told) from None
             raise
         if not looked:
-            reporter.note(
-                Caution("no tile holds a valid pixel, so nothing can be found; check the scene's nodata value and mask")
-            )
+            reporter.note(NOTHING_VALID)
         return Detections.concatenate(parts)
-
-    def _finish(
-        self, view: View, found: Detections, target: Path | None, picture: Path | None, reporter: Reporter
-    ) -> DetectResult:
-        """Merge what all tiles saw, put it on the map and write it."""
-        scene, plan, config, package = view.scene, view.plan, self.config, self.package()
-        card, rules = package.card, ClassRules.of(self.config, package.card)
-        reporter.progress("merge", 0, 1, len(found))
-        detections = select(merge_views(found, plan, rules, config.average), rules, plan)
-        run = run_row(scene, package, rules, plan, view.engine, config, detections)
-        features = from_detections(detections, scene.grid, card.classes, scene.name, card.name, run["run_id"])
-        reporter.progress("write", 0, 1, len(detections))
-        run["seconds"] = round(time.perf_counter() - view.begun, 3)
-        with replacing(picture) if picture else contextlib.nullcontext() as drawn:
-            if drawn:
-                write_preview(drawn, scene, plan.normaliser.stretch, detections, card.classes, card.palette)
-            if target:
-                exports.write(target, features, run, card.classes, card.palette, scene.grid)
-        return DetectResult(detections, features, scene.grid, card.classes, run, target)
 
 
 def detect(
@@ -310,15 +273,30 @@ def check_targets(scene: str | Path, output: Path | None, preview: Path | None, 
         check_writable(target, overwrite)
 
 
-def _go_on(journal: Journal, view: View, n_classes: int, reporter: Reporter) -> None:
+def _go_on(journal: Journal, view: View, reporter: Reporter) -> None:
     """Take over what an earlier run finished, and say so."""
     total = len(view.plan.windows)
-    why = journal.recall(view.identity, total, n_classes)
+    why = journal.recall(view.identity, total, len(view.card.classes))
     if journal.lacking:
-        reporter.note(
-            f"no journal can be kept beside the output ({journal.lacking}): a run that is stopped starts anew"
-        )
+        reporter.note(f"no journal can be kept beside the output ({journal.lacking}): a stopped run starts anew")
     if why:
         reporter.note(f"an earlier run was not finished, but {why}, so this one starts anew")
     elif journal.done:
         reporter.note(f"going on after {journal.done:,} of {total:,} tiles, which an earlier run finished")
+
+
+def _finish(view: View, found: Detections, target: Path | None, image: Path | None, reporter: Reporter) -> DetectResult:
+    """Merge what all tiles saw, put it on the map and write it."""
+    scene, card = view.scene, view.card
+    reporter.progress("merge", 0, 1, len(found))
+    detections = merge_views(view, found)
+    run = run_row(view, detections)
+    features = from_detections(detections, scene.grid, card.classes, scene.name, card.name, run["run_id"])
+    reporter.progress("write", 0, 1, len(detections))
+    run["seconds"] = round(time.perf_counter() - view.begun, 3)
+    with replacing(image) if image else contextlib.nullcontext() as drawn:
+        if drawn:
+            write_preview(drawn, scene, view.plan.normaliser.stretch, detections, card.classes, card.palette)
+        if target:
+            exports.write(target, features, run, card.classes, card.palette, scene.grid)
+    return DetectResult(detections, features, scene.grid, card.classes, run, target)

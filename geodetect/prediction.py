@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from geodetect.batching import Batch, batches
-from geodetect.card import ModelCard
 from geodetect.config import SCORE_FLOOR, ClassRules
 from geodetect.decode import check_heads, decode
 from geodetect.detections import Detections
-from geodetect.engines import Engine
 from geodetect.merge import merge, nms
-from geodetect.plan import Plan
-from geodetect.scene import Scene
+from geodetect.progress import Caution
+from geodetect.view import View
+
+NOTHING_VALID = Caution("no tile holds a valid pixel, so nothing can be found; check the scene's nodata value and mask")
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,7 @@ class Seen:
     found: Detections
 
 
-def predict(
-    scene: Scene, plan: Plan, engine: Engine, card: ModelCard, rules: ClassRules, span: range
-) -> Generator[Seen, None, None]:
+def predict(view: View, span: range) -> Generator[Seen, None, None]:
     """Yield what the network sees in a span of the plan's tiles, batch by batch and in order.
 
     The engine works in a thread: while it is busy the last batch is decoded and the next is read, and the calling
@@ -50,17 +48,19 @@ def predict(
         ModelError: the network's heads do not fit its card.
     """
 
+    plan, card, engine = view.plan, view.card, view.engine
+
     def seen(batch: Batch, heads: tuple[np.ndarray, ...]) -> Seen:
         if not heads:
             return Seen(batch.span, 0, Detections.empty())
         check_heads(heads, card.heads, len(card.classes), plan.canvas)
-        found = decode(heads, card.heads, rules.floor, plan.letterbox, batch.tiles)
+        found = decode(heads, card.heads, view.rules.floor, plan.letterbox, batch.tiles)
         return Seen(batch.span, len(batch.tiles), found)
 
     pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
     try:
         waiting: tuple[Batch, Future] | None = None
-        with contextlib.closing(batches(scene, plan, engine.batch_size, span)) as coming:
+        with contextlib.closing(batches(view.scene, plan, engine.batch_size, span)) as coming:
             for batch in coming:
                 running = pool.submit(engine.predict, batch.images) if batch.tiles else pool.submit(tuple)
                 if waiting:
@@ -78,30 +78,24 @@ def count_of(found: Detections, rules: ClassRules) -> int:
     return len(nms(sure.boxes, sure.scores, sure.labels))
 
 
-def merge_views(found: Detections, plan: Plan, rules: ClassRules, average: bool) -> Detections:
-    """Return one detection an object.
+def merge_views(view: View, found: Detections) -> Detections:
+    """Return one detection an object: those that reach their class's score and have their centre in the area.
 
     Seams are settled among views from SCORE_FLOOR on. Weaker ones, where they are asked for, can then only be
     suppressed: so they change nothing above the floor, and any result filtered is the result at that score.
     """
+    plan, rules = view.plan, view.rules
     weak = found.scores < SCORE_FLOOR
-    merged = merge(found[~weak], plan.windows, plan.region, rules.ious, average=average)
-    if not weak.any():
-        return merged
-    rest = Detections.concatenate([merged, found[weak]])
-    return rest[nms(rest.boxes, rest.scores, rest.labels, np.asarray(rules.ious))]
-
-
-def select(detections: Detections, rules: ClassRules, plan: Plan) -> Detections:
-    """Return the merged detections that reach their class's score and whose centre lies in the area of interest."""
-    keep = detections.scores >= np.take(np.asarray(rules.scores), detections.labels)
+    merged = merge(found[~weak], plan.windows, plan.region, rules.ious, average=view.config.average)
+    if weak.any():
+        rest = Detections.concatenate([merged, found[weak]])
+        merged = rest[nms(rest.boxes, rest.scores, rest.labels, np.asarray(rules.ious))]
+    keep = merged.scores >= np.take(np.asarray(rules.scores), merged.labels)
     if plan.area is not None:
         import shapely
 
-        x = (detections.boxes[:, 0] + detections.boxes[:, 2]) / 2
-        y = (detections.boxes[:, 1] + detections.boxes[:, 3]) / 2
-        keep &= shapely.intersects_xy(plan.area, x, y)
-    return detections[keep]
+        keep &= shapely.intersects_xy(plan.area, *((merged.boxes[:, :2] + merged.boxes[:, 2:]) / 2).T)
+    return merged[keep]
 
 
 def _wait(running: Future) -> Any:

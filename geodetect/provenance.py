@@ -10,25 +10,14 @@ import numpy as np
 import rasterio
 
 from geodetect import __version__
-from geodetect.config import ClassRules, DetectConfig
 from geodetect.detections import Detections
-from geodetect.engines import Engine
-from geodetect.package import ModelPackage
-from geodetect.plan import Plan
-from geodetect.scene import Scene
+from geodetect.view import View
 
 
-def run_row(
-    scene: Scene,
-    package: ModelPackage,
-    rules: ClassRules,
-    plan: Plan,
-    engine: Engine,
-    config: DetectConfig,
-    detections: Detections,
-) -> dict[str, Any]:
+def run_row(view: View, detections: Detections) -> dict[str, Any]:
     """Return all that is needed to know how a result came about."""
-    card, now = package.card, datetime.now(timezone.utc)
+    scene, plan, card, rules, engine = view.scene, view.plan, view.card, view.rules, view.engine
+    now = datetime.now(timezone.utc)
     finite = {name: score for name, score in zip(card.classes, rules.scores, strict=True) if score <= 1}
     counts = np.bincount(detections.labels, minlength=len(card.classes))
     return {
@@ -37,7 +26,7 @@ def run_row(
         "scene": scene.name,
         "model": card.name,
         "model_version": card.version,
-        "model_sha256": package.sha256,
+        "model_sha256": view.package.sha256,
         "licence": card.licence,
         "attribution": card.attribution,
         "scores": finite,
@@ -47,10 +36,10 @@ def run_row(
         "overlap": list(plan.overlap),
         "canvas": plan.canvas,
         "gsd": plan.gsd,
-        "area": config.area,
+        "area": view.config.area,
         "bands": list(scene.bands),
         "stretch": {"low": list(plan.normaliser.stretch.low), "high": list(plan.normaliser.stretch.high)},
-        "average": int(config.average),
+        "average": int(view.config.average),
         "tiles": len(plan.windows),
         "tiles_skipped": plan.skipped,
         "engine": engine.name,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,30 +11,18 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from geodetect.bands import choose_bands
 from geodetect.config import MAX_GIGAPIXELS
-from geodetect.errors import SceneError
+from geodetect.errors import SceneError, lacks_memory
+from geodetect.gdal import FAULTS, fetch_anew, is_remote, open_raster, reason_of, scene_name, unreadable
 from geodetect.georeference import georeference
 from geodetect.grid import GeoGrid
 from geodetect.raster import band_descriptions, check_size, describe_mask, pixel_bytes, read_palette
 from geodetect.window import Window
 
-_REMOTE_SCHEMES = ("http://", "https://", "ftp://", "s3://", "gs://", "az://", "oss://")
-_REMOTE_SYSTEMS = ("/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsioss", "/vsiswift", "/vsiwebhdfs")
-_REMOTE_SETTINGS = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_HTTP_MAX_RETRY": "3",
-    "GDAL_HTTP_RETRY_DELAY": "1",
-    "GDAL_HTTP_CONNECTTIMEOUT": "10",  # s
-    "GDAL_HTTP_LOW_SPEED_TIME": "30",  # s at less than LOW_SPEED_LIMIT bytes/s: the server has stalled
-    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
-}
-_FAULTS = (RasterioError, CPLE_BaseError, CRSError, UnicodeError)  # of rasterio, documented or not
 OVERVIEW_SIDE = 1024  # px, about what a scene with overviews is looked at as a whole
 
 
@@ -111,7 +96,7 @@ class Scene:
     @property
     def is_remote(self) -> bool:
         """Whether the raster is read over a network."""
-        return _is_remote(self.path)
+        return is_remote(self.path)
 
     def read(self, window: Window, shape: tuple[int, int] | None = None) -> Tile:
         """Return the pixels of a window, resampled by GDAL to `shape` (height, width) where given.
@@ -133,10 +118,14 @@ class Scene:
                 handle = self.handle()
                 pixels = handle.read(indexes, **(options | {"out_shape": (len(indexes), *shape)}))
                 mask = handle.read_masks(self.bands[0], window=area, out_shape=shape) if self._masked else None
-        except _FAULTS as error:
+        except FAULTS as error:
+            why = "it is damaged or cut off; copy it again from its source"
+            if lacks_memory(error):
+                why = "no memory is left for its blocks; free some, or copy it by gdal_translate -co TILED=YES"
+            elif self.is_remote:
+                fetch_anew(self.path)
             raise SceneError(
-                f"{self.path} cannot be read at column {window.col}, row {window.row}: it is damaged or cut off; "
-                f"copy it again from its source (GDAL: {_reason(error)})"
+                f"{self.path} cannot be read at column {window.col}, row {window.row}: {why} (GDAL: {reason_of(error)})"
             ) from error
         return self._tile(window, pixels, mask)
 
@@ -165,7 +154,7 @@ class Scene:
         """Return the calling thread's own GDAL handle."""
         handle = getattr(self._local, "handle", None)
         if handle is None:
-            handle = self._local.handle = _open(self.path, **self._options)
+            handle = self._local.handle = open_raster(self.path, **self._options)
             self._local.lock = threading.Lock()
             self._handles.append((handle, self._local.lock))
         return handle
@@ -214,7 +203,7 @@ def open_scene(
         SceneError: the raster is missing, no raster, empty, too large, complex, has too few bands or no CRS.
     """
     path = str(path)
-    handle = _open(path)
+    handle = open_raster(path)
     try:
         if handle.count == 0 or handle.width == 0 or handle.height == 0:
             inner = ", ".join(handle.subdatasets[:3])
@@ -224,10 +213,11 @@ def open_scene(
             raise SceneError(f"{path} has complex pixels; make an amplitude image of it first, with gdal_calc.py")
         _check_size(handle, path, max_gigapixels)
         is_tiff = handle.driver in ("GTiff", "COG")
-        options = {"NUM_THREADS": str(threads)} if is_tiff and threads > 1 else {}
+        several = is_tiff and threads > 1 and not is_remote(path)  # there GDAL would not tell what it could not fetch
+        options = {"NUM_THREADS": str(threads)} if several else {}
         return _scene(handle, path, bands, needed, require_crs, options)
-    except _FAULTS as error:  # such as a directory of the file that is found to be damaged when it is looked at
-        raise _unreadable(path, error) from error
+    except FAULTS as error:  # such as a directory of the file that is found to be damaged when it is looked at
+        raise unreadable(path, error) from error
     finally:
         handle.close()
 
@@ -270,62 +260,13 @@ def _scene(
     )
 
 
-@contextlib.contextmanager
-def gdal_settings(scene: Scene | str, cache_bytes: int) -> Iterator[None]:
-    """Set GDAL's block cache and network options for the reads inside; enter it in every reading thread."""
-    path = scene if isinstance(scene, str) else scene.path
-    with rasterio.Env(GDAL_CACHEMAX=cache_bytes, **(_REMOTE_SETTINGS if _is_remote(path) else {})):
-        yield
-
-
-def scene_name(path: str) -> str:
-    """Return the file's name of a path, or of a URL without its query."""
-    if "://" in path:
-        return re.split("[?#]", path)[0].rstrip("/").rsplit("/", 1)[-1]
-    return Path(path).name
-
-
-def check_scene(path: str | Path) -> None:
-    """Raise SceneError where GDAL does not open the path; quick, so that it can come before a long download."""
-    _open(str(path)).close()
-
-
-def _is_remote(path: str) -> bool:
-    return path.startswith((*_REMOTE_SCHEMES, *_REMOTE_SYSTEMS))
-
-
 def _check_size(handle: rasterio.DatasetReader, path: str, max_gigapixels: float) -> None:
     """Raise SceneError where the raster, or a reduced copy in it, has too many pixels or too large blocks."""
     check_size(handle, path, max_gigapixels)
-    if not _is_remote(path):  # there each look costs a request
+    if not is_remote(path):  # there each look costs a request
         for level in range(len(handle.overviews(1))):
-            with _open(path, OVERVIEW_LEVEL=str(level)) as reduced:
+            with open_raster(path, OVERVIEW_LEVEL=str(level)) as reduced:
                 check_size(reduced, path, max_gigapixels)
-
-
-def _open(path: str, **options: str):
-    if "://" not in path and not path.startswith("/vsi") and ":" not in path and not os.path.exists(path):
-        raise SceneError(f"{path} does not exist; check the path")
-    try:
-        if os.path.isdir(path) and not os.listdir(path):
-            raise SceneError(f"{path} is an empty folder; give a raster file")
-        with warnings.catch_warnings(), rasterio.Env(**(_REMOTE_SETTINGS if _is_remote(path) else {})):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path, **options)
-    except (*_FAULTS, OSError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str, error: BaseException) -> SceneError:
-    return SceneError(
-        f"{path} cannot be opened as a raster; check that it is an image that GDAL reads, with gdalinfo "
-        f"(GDAL: {_reason(error)})"
-    )
-
-
-def _reason(error: BaseException) -> str:
-    cause = error.__cause__ or error
-    return " ".join(str(cause).split()).rstrip(".")
 
 
 def _both(valid: np.ndarray | None, also: np.ndarray) -> np.ndarray:

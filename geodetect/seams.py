@@ -69,10 +69,10 @@ def join_views(detections: Detections, sides: np.ndarray, windows: np.ndarray, p
     Args:
         detections: N views of all tiles.
         sides: (N, 4) from `cut_sides`.
-        windows: (T, 4) bounds of the tiles.
+        windows: (N, 4) bounds of each view's tile; they matter where the view is cut.
         pairs: all pairs of one label that overlap and of which at least one is cut.
     """
-    work = _Work(detections, sides, np.append(windows, [[-np.inf, -np.inf, np.inf, np.inf]], axis=0))
+    work = _Work(detections, sides, windows)
     links = work.agreeing(pairs)
     work.drop_parts(links)
     work.join(links)
@@ -118,7 +118,7 @@ class _Work:
         tiles = self.views.tiles
         other = np.flatnonzero(tiles.take(pairs[0]) != tiles.take(pairs[1]))
         i, j = pairs[0].take(other), pairs[1].take(other)
-        seen = _common(self.windows.take(tiles.take(i), axis=0), self.windows.take(tiles.take(j), axis=0))
+        seen = _common(self.windows.take(i, axis=0), self.windows.take(j, axis=0))
         whole_a, whole_b = self.boxes.take(i, axis=0), self.boxes.take(j, axis=0)
         a, b = geometry.clip(whole_a, seen), geometry.clip(whole_b, seen)
         iou = _agreement(a, b, self.sides.take(i, axis=0) | self.sides.take(j, axis=0))
@@ -144,10 +144,9 @@ class _Work:
         """Join cut views that are each other's best of their tile, over any number of tiles."""
         single = (self.owner == np.arange(len(self.owner))) & (self.grade == _SINGLE)
         links = links[single.take(links.source) & single.take(links.target)]
-        tiles = self.views.tiles
-        group = np.unique(links.source * len(self.windows) + tiles.take(links.target), return_inverse=True)[1]
+        tiles, count = self.views.tiles.take(links.target), len(self.owner)
+        group = np.unique(links.source * (tiles.max(initial=0) + 1) + tiles, return_inverse=True)[1]
         near = links[links.best(group.reshape(-1))]
-        count = len(self.owner)
         mutual = np.isin(near.source * count + near.target, near.target * count + near.source)
         self._unite(near.source[mutual], near.target[mutual], _OPEN)
 
@@ -193,7 +192,7 @@ class _Work:
         apart = (tiles.take(source) != tiles.take(target)) | self.cut.take(target)  # else suppression settles it
         some = np.flatnonzero((self.grade.take(owner) > grade) & apart)
         source, owner = source.take(some), owner.take(some)
-        seen = self.windows.take(tiles.take(source), axis=0)
+        seen = self.windows.take(source, axis=0)
         a, b = geometry.clip(self.views.boxes.take(source, axis=0), seen), geometry.clip(self.boxes[owner], seen)
         agrees = _agreement(a, b, self.sides.take(source, axis=0)) >= AGREEMENT
         shared = geometry.intersection(a, b)

@@ -54,6 +54,10 @@ class Cluster:
             self._asked = time.monotonic()
         return self._slots
 
+    def threads(self, tasks: int) -> int:
+        """Return how many cores each of so many tasks may take: those of others are not ours to give."""
+        return 1
+
     def submit(self, work: Callable[..., Any], *words: Any) -> Future:
         """Start work. The result raises `Lost` where worker after worker died of it.
 

@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from geodetect.batch.record import Record
 from geodetect.batch.state import State
-from geodetect.batch.work import Done, Failed, Job, Split, detect_block, detect_scene
+from geodetect.batch.work import Block, Done, Failed, Job, Outside, Split, detect_block, detect_scene
 from geodetect.batch.workers import Lost
-from geodetect.detections import Detections
 from geodetect.errors import EngineError, OutputError
 from geodetect.journal import Journal
+from geodetect.pipeline import NOTHING_VALID
 from geodetect.progress import Caution, Reporter
 
 _BEAT = 0.5  # s: progress is told, and a Ctrl-C heard, at least so often
@@ -36,6 +36,9 @@ class Workers(Protocol):
     @property
     def slots(self) -> int:
         """See above."""
+
+    def threads(self, tasks: int) -> int:
+        """Return how many cores each of so many tasks may take."""
 
     def submit(self, work: Callable[..., Any], *words: Any) -> Future:
         """Start work; its result raises `Lost` where the worker died."""
@@ -54,7 +57,8 @@ class _Order:
     journal: Journal | None = None  # of a scene that is looked at in blocks
     identity: dict[str, str] = field(default_factory=dict)
     left: int = 0  # blocks that are not done
-    over: bool = False  # done or failed: what is still worked on for it is of no use
+    looked: int = 1  # tiles that hold a valid pixel, of those that were looked at in blocks
+    over: bool = False  # settled: what is still worked on for it is of no use
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +95,10 @@ class Foreman:
         self._orders: set[_Order] = set()
         self._changed: list[Record] = []
         self._total = len(records)
-        self._done = sum(record.state == "done" for record in records)
+        self._settled = self._total - len(self._waiting)
+        self._scenes = len(self._waiting)
         self._found = sum(record.count for record in records if record.state == "done")
-        self._failed = 0
+        self._told: set[str] = set()
         self._number = itertools.count()
         self._idle = False
 
@@ -103,7 +108,7 @@ class Foreman:
             self._tasks.append(heapq.heappop(self._later)[2])
         self._give()
         self._save()
-        self._reporter.progress("batch", self._done + self._failed, self._total, self._found)
+        self._reporter.progress("batch", self._settled, self._total, self._found)
         if self._running:
             for future in wait(self._running, timeout=_BEAT, return_when=FIRST_COMPLETED).done:
                 self._take(self._running.pop(future), future)
@@ -112,7 +117,7 @@ class Foreman:
             time.sleep(_BEAT / 5)
         more = bool(self._running or self._tasks or self._later or self._waiting)
         if not more:
-            self._reporter.progress("batch", self._done + self._failed, self._total, self._found)
+            self._reporter.progress("batch", self._settled, self._total, self._found)
         return more
 
     def close(self) -> None:
@@ -144,8 +149,16 @@ class Foreman:
         record = replace(record, state="running", reason="", attempts=record.attempts + 1)
         order = _Order(record, self._job(record), time.monotonic())
         self._orders.add(order)
+        self._share(order)
         self._changed.append(record)
         return _Task(order)
+
+    def _share(self, order: _Order) -> None:
+        """Give a scene's work its share of the cores: where tasks are fewer than workers, each gets more."""
+        tasks = max(self._scenes, len(self._waiting) + sum(max(1, one.left) for one in self._orders))
+        job = self._job(order.record)
+        threads = job.config.threads or self._workers.threads(tasks)
+        order.job = replace(job, config=replace(job.config, threads=threads))
 
     def _take(self, task: _Task, future: Future) -> None:
         """Take down what became of a task."""
@@ -165,7 +178,9 @@ class Foreman:
         elif isinstance(result, Split):
             self._split(task, result)
         elif isinstance(result, Done):
-            self._end(order, state="done", counts=result.counts, tiles=result.tiles, footprint=result.footprint)
+            self._finish(order, result)
+        elif isinstance(result, Outside):
+            self._end(order, state="outside", reason=result.reason)
         else:
             self._block(task, result)
 
@@ -189,24 +204,35 @@ class Foreman:
             self._tasks.append(_Task(order, split=False))
             return None
         order.journal, order.identity, order.left = journal, split.identity, len(spans)
+        order.looked = journal.done
+        self._share(order)
         self._tasks.extend(_Task(order, span) for span in spans)
         return None
 
-    def _block(self, task: _Task, found: Detections) -> None:
+    def _block(self, task: _Task, block: Block) -> None:
         """Write down a block; after the last one the scene is merged and written by a worker."""
         order, span = task.order, task.span
         assert order.journal is not None
         assert span is not None
         try:
-            order.journal.add(span, found)
+            order.journal.add(span, block.found)
         except OutputError as error:
             self._missed(task, Failed(str(error), False))
             return
-        order.left -= 1
+        order.left, order.looked = order.left - 1, order.looked + block.looked
         if not order.left:
             order.journal.close(keep=True)
             order.journal = None
             self._tasks.appendleft(_Task(order, split=False))
+
+    def _finish(self, order: _Order, done: Done) -> None:
+        """Take down a scene's result; each caution is told when it is first met."""
+        notes = done.notes if order.looked else (*done.notes, NOTHING_VALID)
+        for note in notes:
+            if isinstance(note, Caution) and note not in self._told:
+                self._told.add(note)
+                self._reporter.note(Caution(f"{order.record.output}: {note}"))
+        self._end(order, state="done", counts=done.counts, tiles=done.tiles, footprint=done.footprint, notes=notes)
 
     def _missed(self, task: _Task, failed: Failed) -> None:
         """Try a task again where that may help, after a while; else give up its scene."""
@@ -231,8 +257,7 @@ class Foreman:
         values: dict[str, Any] = {"reason": "", "seconds": seconds, "ended": now} | what
         record = replace(order.record, **values)
         self._changed.append(record)
-        self._done += record.state == "done"
-        self._failed += record.state == "failed"
+        self._settled += 1
         self._found += record.count
 
     def _save(self) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from geodetect import __version__
+from geodetect.area import check_area
 from geodetect.batch.cluster import Cluster
 from geodetect.batch.foreman import Foreman
 from geodetect.batch.names import output_names
@@ -21,12 +23,13 @@ from geodetect.batch.terms import check_same, describe, ending_of, settled
 from geodetect.batch.work import Job, engine_of
 from geodetect.batch.workers import LocalWorkers, local_slots
 from geodetect.config import ClassRules, DetectConfig
-from geodetect.engines import usable_cores
 from geodetect.errors import Cancelled, ConfigError, EngineError, GeodetectError, OutputError
-from geodetect.files import clear_leftovers
+from geodetect.files import clear_folder
+from geodetect.journal import Journal
 from geodetect.package import ModelPackage
 from geodetect.pipeline import Detector
 from geodetect.progress import SILENT, Caution, Reporter
+from geodetect.shown import shown_path
 
 BLOCK = 64  # tiles: a larger scene is looked at in blocks, by several workers and with less to do again
 REPORT = "report.html"
@@ -96,10 +99,12 @@ def run_batch(
     `if __name__ == "__main__":` there.
 
     Args:
-        scenes: paths or URLs, see `find_scenes`; with `go_on` none, or more than before.
+        scenes: paths or URLs, see `find_scenes`; with `go_on` none, or more than before. One that failed before, or is
+            no longer there, and is not among them is dropped; nothing that was written is.
         folder: of the outputs; made where it does not exist. On a cluster all machines must see it by this path.
         config: settings; None: the defaults, with `go_on` those that the batch was begun with; others are an error.
-        go_on: do what is left of the batch in the folder; scenes that failed are tried again.
+        go_on: do what is left of the batch in the folder; scenes that failed are tried again, those outside the area
+            are not.
         overwrite: begin anew, and replace outputs that exist.
         ending: of the outputs, which names their format; None: .gpkg, with `go_on` that of the batch.
         options: workers, retries and so on; None: the defaults.
@@ -122,9 +127,9 @@ def run_batch(
     with State(folder, write=True) as state:
         begun = state.records()
         if begun and not (go_on or overwrite):
-            done = sum(record.state == "done" for record in begun)
+            done, plural = sum(record.state == "done" for record in begun), "s" if len(begun) > 1 else ""
             raise OutputError(
-                f"a batch of {len(begun):,} scenes, {done:,} of them done, is in {folder}; go on with it by "
+                f"a batch of {len(begun):,} scene{plural}, {done:,} of them done, is in {folder}; go on with it by "
                 "--continue, or begin anew by --overwrite"
             )
         before = state.about() if begun and go_on else {}
@@ -132,16 +137,20 @@ def run_batch(
         ending = ending_of(before, ending)
         package = Detector(config).package(reporter)
         ClassRules.of(config, package.card)
-        with _workers(options, package, max(len(begun), len(scenes)), config) as (workers, running):
-            engine = _engine(workers, config)
+        if config.area:
+            check_area(config.area, config.area_crs)
+        with contextlib.closing(_workers(options, package)) as workers:
+            engine = _engine(workers, config, package)
             about = describe(folder, config, package, before) | {"engine": engine, "ending": ending}
             check_same(before, about)
             if begun and not go_on:
                 state.clear()
+            scenes = [_rooted(scene) for scene in scenes]
+            _drop(state, scenes, reporter)
             _add(state, scenes, ending, overwrite)
             _take_over(state, reporter)
             state.describe(about)
-            return _work(state, workers, running, options, reporter)
+            return _work(state, workers, config, options, reporter)
 
 
 def status(folder: str | Path) -> tuple[BatchResult, bool]:
@@ -175,7 +184,7 @@ def _work(state: State, workers: Any, config: DetectConfig, options: BatchOption
     before = about.get("seconds", 0.0)
 
     def job(record: Record) -> Job:
-        picture = None if quick is None else str(quick / f"{Path(record.output).stem}.jpg")
+        picture = None if quick is None else str(quick / _picture(record))
         output = str(state.folder / record.output)
         return Job(record.scene, output, config, options.block, picture, about["model_sha256"], about["engine"])
 
@@ -190,9 +199,12 @@ def _work(state: State, workers: Any, config: DetectConfig, options: BatchOption
                 write()
                 due = time.monotonic() + max(_REPORT_EVERY, 20 * (time.monotonic() - now))
         write()
+        if all(record.state == "outside" for record in state.records()):
+            reporter.note(Caution("the area meets none of the scenes; check its coordinates and its CRS"))
     except BaseException as error:
-        with contextlib.suppress(OutputError):  # as where the disk is full: what was there before stays
+        with contextlib.suppress(OutputError, KeyboardInterrupt):  # a full disk, or haste: what was there before stays
             foreman.close()
+            workers.close()
             write()
         if not isinstance(error, (KeyboardInterrupt, Cancelled)):
             raise
@@ -211,10 +223,14 @@ def _make(folder: Path) -> None:
         raise OutputError(f"the folder {folder} cannot be made ({error.strerror}); give another") from error
 
 
-def _engine(workers: LocalWorkers | Cluster, config: DetectConfig) -> str:
+def _workers(options: BatchOptions, package: ModelPackage) -> LocalWorkers | Cluster:
+    return Cluster(options.scheduler) if options.scheduler else LocalWorkers(options.workers or local_slots(package))
+
+
+def _engine(workers: LocalWorkers | Cluster, config: DetectConfig, package: ModelPackage) -> str:
     """Return which engine the workers take; raises where every scene would fail for want of one."""
     if isinstance(workers, LocalWorkers):
-        return engine_of(config)
+        return engine_of(config, package)
     try:
         return workers.submit(engine_of, config).result()
     except GeodetectError:
@@ -233,15 +249,38 @@ def _take_over(state: State, reporter: Reporter) -> None:
     if gone:
         reporter.note(f"{gone:,} result{'s are' if gone > 1 else ' is'} no longer there and made again")
     state.update(left)
-    for path in (state.folder / REPORT, state.folder / TABLE, state.folder / MAP):
-        clear_leftovers(path)
+    clear_folder(state.folder, [REPORT, TABLE, MAP, *(record.output for record in records)])
+    clear_folder(state.folder / QUICKLOOKS, [_picture(record) for record in records])
+
+
+def _picture(record: Record) -> str:
+    """Return the name of a scene's picture."""
+    return f"{Path(record.output).stem}.jpg"
+
+
+def _drop(state: State, scenes: Collection[str], reporter: Reporter) -> None:
+    """Forget scenes that are not done and no longer named, if they were tried in vain or are no longer there."""
+    named = set(scenes)
+    left = [as_left(record, state.folder) for record in state.records() if named and record.scene not in named]
+    dropped = [one for one in left if one.state != "done" and (one.reason or _is_missing(one.scene))]
+    for record in dropped:
+        with contextlib.suppress(OutputError):  # another run's
+            Journal(state.folder / record.output).close(keep=False)
+    state.drop(dropped)
+    if dropped:
+        told = f"{len(dropped):,} scene{'s are' if len(dropped) > 1 else ' is'} no longer named and dropped"
+        reporter.note(f"{told}, such as {shown_path(dropped[0].scene)}")
+
+
+def _is_missing(scene: str) -> bool:
+    return os.path.isabs(scene) and not scene.startswith("/vsi") and not os.path.lexists(scene)
 
 
 def _add(state: State, scenes: Sequence[str], ending: str, overwrite: bool) -> None:
     """Add the scenes that are not there yet; raises OutputError where an output would be lost."""
     there = state.records()
     known = {record.scene for record in there}
-    scenes = [scene for scene in map(_rooted, scenes) if scene not in known]
+    scenes = [scene for scene in scenes if scene not in known]
     names = output_names(scenes, ending, [record.output for record in there])
     lost = [] if overwrite else [name for name in names if (state.folder / name).exists()]
     if lost:
@@ -253,21 +292,9 @@ def _add(state: State, scenes: Sequence[str], ending: str, overwrite: bool) -> N
 
 
 def _rooted(scene: str) -> str:
-    return str(Path(scene).absolute()) if Path(scene).exists() else scene
-
-
-@contextlib.contextmanager
-def _workers(
-    options: BatchOptions, package: ModelPackage, scenes: int, config: DetectConfig
-) -> Iterator[tuple[LocalWorkers | Cluster, DetectConfig]]:
-    """Yield workers, and the settings with the cores shared out among them."""
-    workers: LocalWorkers | Cluster
-    if options.scheduler:
-        workers, threads = Cluster(options.scheduler), 1
-    else:
-        slots = options.workers or local_slots(package, scenes if not options.block else max(scenes, usable_cores()))
-        workers, threads = LocalWorkers(slots), max(1, usable_cores() // slots)
-    try:
-        yield workers, replace(config, threads=config.threads or threads)
-    finally:
-        workers.close()
+    """Return a scene's path from the root and without "..", so that it is one scene however it is named."""
+    path = os.path.abspath(scene)
+    if not os.path.exists(scene):
+        return scene
+    same = os.path.exists(path) and os.path.samefile(path, scene)  # behind a link ".." may lead elsewhere
+    return path if same else str(Path(scene).absolute())

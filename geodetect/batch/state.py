@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -16,16 +17,22 @@ from typing import Any
 
 from geodetect.batch.record import STATES, Record
 from geodetect.errors import OutputError
+from geodetect.progress import Caution
 
 FILE = "batch.sqlite"
 _LOCK = ".batch.lock"
+_MOST = 2**53  # of whatever is counted
+_NAME = 255  # bytes of a file's name
+_TEXT = 100_000  # characters of a text
+_TEXTS = *("title", "model", "model_version", "model_sha256", "licence", "attribution"), *("begun", "engine", "ending")
+_KINDS = {"palette": dict, "settings": dict, "geodetect": str} | dict.fromkeys(_TEXTS, str)
 _FIELDS = tuple(field.name for field in fields(Record))
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS batch (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS scenes (
         scene TEXT PRIMARY KEY, output TEXT UNIQUE NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
         attempts INTEGER NOT NULL, seconds REAL NOT NULL, tiles INTEGER NOT NULL, counts TEXT NOT NULL,
-        footprint TEXT NOT NULL, ended TEXT NOT NULL);
+        footprint TEXT NOT NULL, ended TEXT NOT NULL, notes TEXT NOT NULL);
 """
 
 
@@ -50,6 +57,8 @@ class State:
                 check_begun(folder)
             self._database = sqlite3.connect(path, timeout=10)
             self._database.execute("PRAGMA trusted_schema = OFF")
+            if self._database.execute("SELECT 1 FROM sqlite_master WHERE type IN ('view', 'trigger')").fetchone():
+                raise sqlite3.DatabaseError("not a database of tables alone")  # a view may take for ever
             if write:
                 self._database.executescript(_SCHEMA)
             else:  # a run that was killed amid a change leaves one to be undone, so it is not opened for reading only
@@ -59,6 +68,7 @@ class State:
             self._release()
             broken = any(sign in str(error) for sign in ("not a database", "malformed", "no such"))
             hint = "is it the state of a batch? move it away to begin anew" if broken else "check the folder's rights"
+            hint = "make room and run the same command again" if "full" in str(error) else hint
             raise OutputError(f"{path} cannot be used ({error}); {hint}") from error
         except OutputError:
             self._release()
@@ -86,7 +96,7 @@ class State:
         """Return what holds for the whole batch: settings, model, when it was begun."""
         try:
             rows = self._database.execute("SELECT key, value FROM batch").fetchall()
-            return {key: json.loads(value) for key, value in rows}
+            return _about({key: json.loads(value) for key, value in rows})
         except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
             raise self._damaged(error) from error
 
@@ -106,27 +116,28 @@ class State:
 
     def add(self, records: Iterable[Record]) -> None:
         """Add scenes that are not there yet."""
-        self._write("INSERT OR IGNORE", records)
+        marks = ", ".join(f":{name}" for name in _FIELDS)
+        with self._writing():
+            statement = f"INSERT OR IGNORE INTO scenes ({', '.join(_FIELDS)}) VALUES ({marks})"
+            self._database.executemany(statement, map(_row, records))
 
     def update(self, records: Sequence[Record]) -> None:
         """Replace what is known of some scenes, all in one transaction."""
         if records:
-            rows = [{**_row(record)} for record in records]
             changes = ", ".join(f"{name} = :{name}" for name in _FIELDS[2:])
             with self._writing():
-                self._database.executemany(f"UPDATE scenes SET {changes} WHERE scene = :scene", rows)
+                self._database.executemany(f"UPDATE scenes SET {changes} WHERE scene = :scene", map(_row, records))
+
+    def drop(self, records: Iterable[Record]) -> None:
+        """Forget some scenes."""
+        with self._writing():
+            self._database.executemany("DELETE FROM scenes WHERE scene = ?", [(record.scene,) for record in records])
 
     def clear(self) -> None:
         """Forget an earlier batch; its outputs stay."""
         with self._writing():
             self._database.execute("DELETE FROM scenes")
             self._database.execute("DELETE FROM batch")
-
-    def _write(self, how: str, records: Iterable[Record]) -> None:
-        marks = ", ".join(f":{name}" for name in _FIELDS)
-        with self._writing():
-            statement = f"{how} INTO scenes ({', '.join(_FIELDS)}) VALUES ({marks})"
-            self._database.executemany(statement, map(_row, records))
 
     @contextlib.contextmanager
     def _writing(self) -> Any:
@@ -153,27 +164,58 @@ def check_begun(folder: Path) -> None:
 
 
 def as_left(record: Record, folder: Path) -> Record:
-    """Return a scene as a run takes it over: what is not done waits again, and that of which the output is gone."""
+    """Return a scene as a run takes it over: what is not settled waits again, and that of which the output is gone."""
     is_done = record.state == "done" and (folder / record.output).exists()
-    return record if is_done else replace(record, state="waiting")
+    return (
+        record
+        if is_done or record.state == "outside"
+        else replace(record, state="waiting", counts={}, tiles=0, notes=())
+    )
 
 
 def _row(record: Record) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in _FIELDS} | {"counts": json.dumps(dict(record.counts))}
+    notes = [(note, isinstance(note, Caution)) for note in record.notes]
+    texts = {"counts": json.dumps(dict(record.counts)), "notes": json.dumps(notes)}
+    return {name: getattr(record, name) for name in _FIELDS} | texts
 
 
 def _record(row: dict[str, Any]) -> Record:
     """Return a row as it is trusted: of the right types and within bounds; raises ValueError or TypeError."""
-    counts = json.loads(row["counts"])
-    if not isinstance(counts, dict) or not all(isinstance(n, int) and n >= 0 for n in counts.values()):
-        raise ValueError("counts are no numbers by class")
-    texts = ("scene", "output", "state", "reason", "footprint", "ended")
-    if not all(isinstance(row[name], str) for name in texts) or row["state"] not in STATES:
+    texts = ("scene", "output", "state", "reason", "footprint", "ended", "counts", "notes")
+    if not all(isinstance(row[name], str) and len(row[name]) <= _TEXT for name in texts) or row["state"] not in STATES:
         raise ValueError("a scene's texts are none")
-    if Path(row["output"]).name != row["output"] or row["output"] in ("", ".", ".."):
+    counts, notes = json.loads(row["counts"]), json.loads(row["notes"])
+    if not isinstance(counts, dict) or not all(map(_is_count, counts.values())):
+        raise ValueError("counts are no numbers by class")
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note, _ in notes):
+        raise ValueError("a note is no text")
+    name = row["output"]
+    if Path(name).name != name or name in ("", ".", "..") or "\0" in name or len(name.encode()) > _NAME:
         raise ValueError("an output is not in the batch's folder")
-    numbers = {"attempts": int(row["attempts"]), "seconds": float(row["seconds"]), "tiles": int(row["tiles"])}
-    return Record(**(row | numbers | {"counts": counts}))
+    if not (_is_count(row["attempts"]) and _is_count(row["tiles"]) and _is_time(row["seconds"])):
+        raise ValueError("a scene's numbers are none")
+    told = tuple(Caution(note) if cautions else note for note, cautions in notes)
+    return Record(**(row | {"counts": counts, "notes": told}))
+
+
+def _about(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what holds for a batch as it is trusted; raises ValueError."""
+    for key, kind in _KINDS.items():
+        if key in values and not isinstance(values[key], kind):
+            raise ValueError(f"its {key} is of another kind")
+    if not all(isinstance(colour, str) for colour in values.get("palette", {}).values()):
+        raise ValueError("its palette is no colours by class")
+    if not _is_time(values.get("seconds", 0)) or not re.fullmatch(r"\.[a-z]+", values.get("ending", ".gpkg")):
+        raise ValueError("its seconds or its format are none")
+    return values
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < _MOST
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value < _MOST
 
 
 def _locked(folder: Path) -> sqlite3.Connection:

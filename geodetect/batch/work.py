@@ -15,12 +15,23 @@ from geodetect import __version__
 from geodetect.config import DetectConfig
 from geodetect.detections import Detections
 from geodetect.engines import open_engine
-from geodetect.errors import EngineError, GeodetectError, InputError, ModelError, OutputError, SceneError
+from geodetect.errors import (
+    EngineError,
+    GeodetectError,
+    InputError,
+    ModelError,
+    OutputError,
+    OutsideError,
+    SceneError,
+    lacks_memory,
+)
 from geodetect.files import replacing
 from geodetect.grid import GeoGrid
 from geodetect.journal import engine_identity
+from geodetect.package import ModelPackage
 from geodetect.pipeline import Detector, DetectResult, View
 from geodetect.preview import write_preview
+from geodetect.progress import Caution, Reporter
 from geodetect.shown import shown
 
 QUICKLOOK_SIDE = 480  # px
@@ -59,6 +70,7 @@ class Done:
     counts: dict[str, int]
     tiles: int
     footprint: str  # WKT, longitude and latitude
+    notes: tuple[str, ...]  # what the user should know of it
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,21 @@ class Split:
     blocks: tuple[range, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Block:
+    """What the network sees in a block of a scene's tiles, unmerged, and how many of them hold a valid pixel."""
+
+    found: Detections
+    looked: int
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The area of interest does not meet the scene; the reason is one sentence."""
+
+    reason: str
+
+
 @dataclass(frozen=True)
 class Failed:
     """It could not be done.
@@ -94,7 +121,19 @@ class Failed:
 _local = threading.local()  # of each thread that works: a cluster's workers may have several
 
 
-def detect_scene(job: Job, split: bool = True) -> Done | Split | Failed:
+class _Cautions(Reporter):
+    """Keeps what the user must not miss; that a run goes on where another was stopped is the batch's affair."""
+
+    def __init__(self) -> None:
+        self.notes: list[Caution] = []
+
+    def note(self, message: str) -> None:
+        """Keep a caution."""
+        if isinstance(message, Caution):
+            self.notes.append(message)
+
+
+def detect_scene(job: Job, split: bool = True) -> Done | Split | Outside | Failed:
     """Look at a scene and write what was found; or say in which blocks to look at it first, if it may be split.
 
     A scene whose blocks are all in the journal beside its output is merged and written.
@@ -108,32 +147,35 @@ def detect_scene(job: Job, split: bool = True) -> Done | Split | Failed:
             if len(blocks) > 1:
                 classes = detector.package().card.classes
                 return Split(view.identity, len(view.plan.windows), len(classes), tuple(blocks))
-            result = detector.detect(view, output=job.output, overwrite=True)
+            cautions = _Cautions()
+            result = detector.detect(view, output=job.output, overwrite=True, reporter=cautions)
+            notes = *view.scene.notes, *view.plan.notes, *cautions.notes
             if job.quicklook:
                 with contextlib.suppress(OSError, GeodetectError):  # a picture less is no reason to do it again
                     _draw(Path(job.quicklook), view, detector, result)
-        return Done(result.counts, result.run["tiles"], outline(result.grid))
+        return Done(result.counts, result.run["tiles"], outline(result.grid), notes)
 
     return _tried(job, work)
 
 
-def detect_block(job: Job, identity: dict[str, str], span: range) -> Detections | Failed:
-    """Return what the network sees in a block of a scene's tiles, unmerged."""
+def detect_block(job: Job, identity: dict[str, str], span: range) -> Block | Outside | Failed:
+    """Look at a block of a scene's tiles."""
 
-    def work() -> Detections:
+    def work() -> Block:
         detector, view = _kept_view(job)
         _check_engine(job, view)
         if view.identity != identity:
             raise SceneError(f"{job.scene} was changed while it was worked on; run it again")
         with contextlib.closing(detector.predict(view, span)) as coming:
-            return Detections.concatenate(seen.found for seen in coming)
+            parts = list(coming)
+        return Block(Detections.concatenate(seen.found for seen in parts), sum(seen.looked for seen in parts))
 
     return _tried(job, work)
 
 
-def engine_of(config: DetectConfig) -> str:
-    """Return which engine a worker would take, see `journal.engine_identity`."""
-    package = Detector(config).package()
+def engine_of(config: DetectConfig, package: ModelPackage | None = None) -> str:
+    """Return which engine a worker would take, see `journal.engine_identity`; None: for the model of its machine."""
+    package = package or Detector(config).package()
     engine = open_engine(package, config.engine, config.device, config.precision, 1, 1)
     engine.close()
     return engine_identity(engine)
@@ -175,20 +217,25 @@ def _edge(width: int, height: int, steps: int = 8) -> tuple[np.ndarray, np.ndarr
 
 
 def _tried(job: Job, work: Callable[[], Any]) -> Any:
-    """Return what work returns, or why it failed; only what ends the process gets through."""
+    """Return what work returns, or why there is nothing; only what ends the process gets through."""
     if job.version != __version__:
         return Failed(f"a worker has geodetect {__version__}, not {job.version}; install the same everywhere", False)
     try:
         return work()
+    except OutsideError as error:
+        return Outside(shown(str(error)))
     except GeodetectError as error:
         remote = "://" in job.scene or job.scene.startswith("/vsi")
         elsewhere = isinstance(error, OutputError) or (isinstance(error, SceneError) and remote)
-        failed = Failed(shown(str(error)), elsewhere or not isinstance(error, InputError))
-    except MemoryError:
-        failed = Failed("the worker has not enough memory; give fewer --workers or a smaller --tile", True)
+        again = elsewhere or not isinstance(error, InputError) or lacks_memory(error)
+        failed = Failed(shown(str(error)), again)
     except Exception as error:
         text = " ".join(str(error).split()) or "no message"
-        failed = Failed(shown(f"unexpected {type(error).__name__}: {text}"), True)
+        if lacks_memory(error):
+            told = f"{job.scene}: no memory is left ({text}); give fewer --workers or a smaller --tile"
+        else:
+            told = f"{job.scene}: unexpected {type(error).__name__}: {text}"
+        failed = Failed(shown(told), True)
     forget()
     return failed
 

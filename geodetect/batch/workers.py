@@ -5,15 +5,15 @@ from __future__ import annotations
 import _thread
 import contextlib
 import math
-import multiprocessing
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -43,31 +43,41 @@ class LocalWorkers:
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self._context = multiprocessing.get_context("spawn")
-        self._free: list[_Slot] = [_Slot(self._context) for _ in range(slots)]
+        self._starter = ThreadPoolExecutor(1, "starter")
+        self._free: list[_Slot] = []
         self._busy: dict[Future, _Slot] = {}
 
+    def threads(self, tasks: int) -> int:
+        """Return how many cores each of so many tasks may take."""
+        return max(1, usable_cores() // min(self.slots, tasks))
+
     def submit(self, work: Callable[..., Any], *words: Any) -> Future:
-        """Start work; there must be a free slot. The result raises `Lost` where the worker died."""
-        slot, told = self._free.pop(), Future()  # type: ignore[var-annotated]
+        """Start work, in a new process where none is free. The result raises `Lost` where the worker died."""
+        told: Future = Future()
+        self._starter.submit(self._start, told, work, *words).result()
+        return told
+
+    def _start(self, told: Future, work: Callable[..., Any], *words: Any) -> None:
+        """Give a worker its work; in a thread of its own, so that a Ctrl-C leaves no process half started."""
+        slot = self._busy[told] = self._free.pop() if self._free else _Slot()
+        _turn_deaf()
         try:
             running = slot.executor.submit(_do, work, *words)
         except BrokenProcessPool:  # it died while it had nothing to do
-            slot.stop()
-            slot = _Slot(self._context)
-            running = slot.executor.submit(_do, work, *words)
-        self._busy[told] = slot
+            self._busy.pop(told).end()
+            return self._start(told, work, *words)
         running.add_done_callback(lambda ended: self._ended(told, ended))
-        return told
+        return None
 
     def _ended(self, told: Future, ended: Future) -> None:
-        """Free the slot, with a new process where the old one died; called from an executor's thread."""
-        slot = self._busy.pop(told)
+        """Free the worker, or forget it where it died; called from an executor's thread."""
+        slot = self._busy[told]
         error = ended.exception() if not ended.cancelled() else Lost()
         if isinstance(error, BrokenProcessPool):
-            slot.stop()
-            slot = _Slot(self._context)
-        self._free.append(slot)
+            slot.end()
+        else:
+            self._free.append(slot)
+        del self._busy[told]  # at last: `close` looks for it there or there
         if error is None:
             told.set_result(ended.result())
         elif isinstance(error, Exception) and not isinstance(error, BrokenProcessPool):
@@ -76,33 +86,67 @@ class LocalWorkers:
             told.set_exception(Lost("its process was killed, perhaps because the machine had no memory left"))
 
     def close(self) -> None:
-        """Stop all processes, within a few seconds where they are at work."""
-        for slot in (*self._free, *self._busy.values()):
-            slot.stop()
+        """Stop all processes, and wait for their end: a few seconds where they are at work."""
+        self._starter.shutdown()
+        slots = {*self._busy.values(), *self._free}
+        for slot in slots:
+            slot.end()
+        for slot in slots:
+            slot.executor.shutdown(cancel_futures=True)
 
 
 class _Slot:
     """One worker process and the line that keeps it alive."""
 
-    def __init__(self, context: multiprocessing.context.SpawnContext) -> None:
-        theirs, self._line = context.Pipe(duplex=False)
-        self.executor = ProcessPoolExecutor(1, context, _begin, (theirs,))
+    def __init__(self) -> None:
+        self._context = _Context()
+        theirs, self._line = self._context.Pipe(duplex=False)
+        self.executor = ProcessPoolExecutor(1, self._context, _begin, (theirs,))
 
-    def stop(self) -> None:
+    def end(self) -> None:
+        """Have the process end, at once where it is not at work."""
+        if self._context.process is not None and os.name == "posix":  # elsewhere this would not let it clear up
+            self._context.process.terminate()
         self._line.close()
-        self.executor.shutdown(wait=False, cancel_futures=True)
 
 
-def local_slots(package: ModelPackage, scenes: int) -> int:
+class _Context(SpawnContext):
+    """Keeps the process that an executor starts: it does not watch its line while it starts."""
+
+    process: SpawnProcess | None = None
+
+    def Process(self, *words: Any, **named: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        self.process = SpawnProcess(*words, **named)
+        return self.process
+
+
+def local_slots(package: ModelPackage) -> int:
     """Return how many workers this machine has cores and free memory for, at least one."""
-    import psutil
-
-    free = psutil.virtual_memory().available
-    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit: "max"
-        free = min(free, int((_CGROUP / "memory.max").read_text()) - int((_CGROUP / "memory.current").read_text()))
     shapes = expected_shapes(package.card.network.family, len(package.card.classes))
     each = _WORKER + _COPIES * 4 * sum(math.prod(shape) for shape in shapes.values())
-    return max(1, min(usable_cores(), free // each, scenes))
+    return max(1, min(usable_cores(), _free_memory() // each))
+
+
+def _free_memory() -> int:
+    """Return the bytes that the machine has left, or the container: what that keeps of files it has left, too."""
+    import psutil
+
+    machine = free = psutil.virtual_memory().available
+    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit: "max"
+        limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        free = min(machine, limit - used)
+        kept = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        free = min(machine, limit - used + int(kept.get("inactive_file", 0)))
+    return free
+
+
+def _turn_deaf() -> None:
+    """Keep Ctrl-C from this thread and from the processes that it starts, which inherit that: it is our affair alone.
+
+    Python's own `multiprocessing` makes a thread hear again when it begins, so this is said before each start.
+    """
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _begin(line: Connection) -> None:
@@ -113,6 +157,7 @@ def _begin(line: Connection) -> None:
 
 
 def _do(work: Callable[..., Any], *words: Any) -> Any:
+    signal.signal(signal.SIGTERM, _stop)
     _amid.set()
     try:
         return work(*words)
@@ -132,4 +177,5 @@ def _watch(line: Connection) -> None:
 def _stop(*_: Any) -> None:
     if not _amid.is_set():
         os._exit(1)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what clears up is not to be stopped
     raise KeyboardInterrupt

@@ -10,13 +10,23 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from geodetect.batch.record import notes_of
 from geodetect.cli import options
 from geodetect.cli.console import JsonReporter, make_reporter
+from geodetect.progress import Caution
+from geodetect.shown import shown
 
 if TYPE_CHECKING:
     from geodetect.batch.run import BatchResult
 
-_SHOWN = 10  # failures that are named; the report has all
+_SHOWN = 10  # failures and notes that are told; the report has all
+_STATES = {
+    "done": "done",
+    "outside": "outside the area",
+    "failed": "failed",
+    "running": "begun",
+    "waiting": "waiting",
+}
 
 
 @click.command()
@@ -81,9 +91,9 @@ def batch(
     if ask:
         _tell_status(*status(output), progress)
         return
-    scenes = find_scenes(sources, allow_vsi=allow_vsi) if sources else []
     given = {name: value for name, value in values.items() if value is not None}
     with make_reporter(progress) as reporter:
+        scenes = find_scenes(sources, allow_vsi=allow_vsi, reporter=reporter) if sources else []
         result = run_batch(
             scenes,
             output,
@@ -109,14 +119,16 @@ def _counts(result: BatchResult) -> dict[str, Any]:
     for record in done:
         for name, count in record.counts.items():
             classes[name] = classes.get(name, 0) + count
-    states = {state: len(result.of(state)) for state in ("done", "failed", "running", "waiting")}
-    return states | {"counts": classes, "tiles": sum(record.tiles for record in done), "report": str(result.report)}
+    states = {state: len(result.of(state)) for state in _STATES}
+    notes = {note: len(records) for note, records in notes_of(result.records)}
+    tiles = sum(record.tiles for record in done)
+    return states | {"counts": classes, "notes": notes, "tiles": tiles, "report": str(result.report)}
 
 
 def _tell_status(result: BatchResult, runs: bool, progress: str) -> None:
     if progress == "json":
         scenes = [dataclasses.asdict(record) for record in result.records]
-        click.echo(json.dumps({"running": runs} | _counts(result) | {"about": result.about, "scenes": scenes}))
+        click.echo(json.dumps({"runs": runs} | _counts(result) | {"about": result.about, "scenes": scenes}))
         return
     left = len(result.of("running")) + len(result.of("waiting"))
     state = "runs" if runs else "is done" if not left else "does not run; go on with --continue"
@@ -129,9 +141,9 @@ def _tell(result: BatchResult) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column()
-    for state in ("done", "failed", "running", "waiting"):
+    for state, words in _STATES.items():
         if told[state] or state == "done":
-            table.add_row(f"{told[state]:,}", f"scene{'s' if told[state] != 1 else ''} {state}")
+            table.add_row(f"{told[state]:,}", f"scene{'s' if told[state] != 1 else ''} {words}")
     for name, count in sorted(told["counts"].items(), key=lambda item: -item[1]):
         table.add_row(f"{count:,}", name)
     console.print(table)
@@ -140,6 +152,13 @@ def _tell(result: BatchResult) -> None:
         console.print(f"failed: {record.reason}", style="yellow", highlight=False, markup=False)
     if len(failed) > _SHOWN:
         console.print(f"and {len(failed) - _SHOWN:,} more", style="yellow")
+    notes = notes_of(result.records)
+    for note, records in notes[:_SHOWN]:
+        style = "yellow" if isinstance(note, Caution) else "dim"
+        scenes = f"{len(records):,} scenes" if len(records) > 1 else records[0].output
+        console.print(f"{scenes}: {shown(note)}", style=style, highlight=False, markup=False)
+    if len(notes) > _SHOWN:
+        console.print(f"and {len(notes) - _SHOWN:,} notes more", style="dim")
     model = f"{result.about.get('model', '')} {result.about.get('model_version', '')}"
     console.print(f"{model} · {result.about.get('engine', '')}", highlight=False)
     if result.about.get("licence"):

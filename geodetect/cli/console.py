@@ -54,7 +54,7 @@ class BarReporter(Reporter, AbstractContextManager):
         if stage == "download":
             detail = f"{done / 1e6:,.0f}/{total / 1e6:,.0f} MB"
         elif stage in COUNTED:
-            if done == 0 or stage != self._began[0]:
+            if stage != self._began[0] or done < self._began[1]:
                 self._began = stage, done, time.perf_counter()
             _, before, when = self._began
             speed = (done - before) / max(time.perf_counter() - when, 1e-3)

@@ -13,9 +13,9 @@ from geodetect.cli import options
 from geodetect.cli.console import JsonReporter, make_reporter
 from geodetect.errors import Cancelled, GeodetectError, InputError, OutputError
 from geodetect.files import check_writable
+from geodetect.gdal import scene_name
 from geodetect.pipeline import Detector, DetectResult
 from geodetect.progress import Reporter
-from geodetect.scene import scene_name
 from geodetect.shown import shown
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from geodetect import __version__
-from geodetect.errors import Cancelled, GeodetectError
+from geodetect.errors import Cancelled, GeodetectError, lacks_memory
 from geodetect.shown import shown
 
 # command: (module, attribute), imported when the command is run
@@ -78,6 +78,8 @@ class Commands(click.Group):
         except (KeyboardInterrupt, click.Abort, Cancelled) as error:
             _cancelled(as_json, error)
         except GeodetectError as error:
+            if _interrupted(error):  # amid the import of an engine, say, which then seemed not to be installed
+                _cancelled(as_json, error)
             _failed(as_json, str(error), error.exit_code)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone; so do we, quietly
@@ -88,6 +90,9 @@ class Commands(click.Group):
             if os.environ.get("GEODETECT_DEBUG"):
                 raise
             text = " ".join(str(error).split()) or "no message"
+            if lacks_memory(error):
+                hint = "close other programs, or give a smaller --tile or --batch-size"
+                _failed(as_json, f"no memory is left ({text}); {hint}", 1)
             hint = "set GEODETECT_DEBUG=1 to see where it comes from, and report it"
             _failed(as_json, f"unexpected {type(error).__name__}: {text}; {hint}", 1)
 

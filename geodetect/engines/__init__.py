@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from geodetect.errors import ConfigError, EngineError, ModelError
+from geodetect.errors import ConfigError, EngineError, ModelError, lacks_memory
 from geodetect.networks.protobuf import numbers, raw
 from geodetect.package import ModelPackage
 
@@ -53,7 +53,6 @@ ENGINES = {
 DEVICES = ("auto", "cpu", "gpu", "ascend")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 BATCH_BYTES = 60 << 20  # of a batch's canvases, where an engine has the choice; a run holds five batches at once
-_NO_MEMORY = ("failed to allocate", "bad_alloc", "out of memory")
 _CGROUP_CPUS = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -136,7 +135,7 @@ def explained(error: Exception, engine: str, package: ModelPackage) -> EngineErr
     """Return in one sentence what an engine's library said about a package in many lines."""
     words = [line.strip() for line in str(error).splitlines() if line.strip() and "Exception from" not in line]
     text, size = " ".join(words), package.card.input.size
-    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _NO_MEMORY):
+    if lacks_memory(error):
         return EngineError(
             f"{engine} has not enough memory for canvases of {size} px; give a smaller --tile, or fewer --threads"
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from running import MODEL, SIDE
+from running import MODEL, SIDE, write_scene
 
 import geodetect
 from geodetect.demo.scene import draw_scene
@@ -33,3 +33,15 @@ def reference(pixels, tmp_path_factory) -> DetectResult:
     result = geodetect.detect(path, model=MODEL, precision="float32", score=0.3)
     assert len(result.detections) >= 5
     return result
+
+
+@pytest.fixture(scope="session")
+def scenes(pixels, tmp_path_factory) -> list[str]:
+    """Five scenes of one tile and one of four."""
+    folder = tmp_path_factory.mktemp("scenes")
+    names = []
+    for number in range(6):
+        row, col, side = (0, 0, 1024) if number == 2 else (64 * number, 32 * number, 640)
+        part = pixels[:, row : row + side, col : col + side]
+        names.append(write_scene(folder / f"scene{number}.tif", part, row, col, compress="deflate"))
+    return names

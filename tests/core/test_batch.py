@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import json
+import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -13,69 +16,19 @@ import pytest
 import rasterio
 import rasterio.warp
 from affine import Affine
+from running import UTM, Telling, features, write_scene
 
 from geodetect import registry
 from geodetect.batch.record import Record
 from geodetect.batch.run import BatchOptions, run_batch, status
+from geodetect.batch.sources import find_scenes
 from geodetect.batch.state import FILE, State
-from geodetect.errors import Cancelled, ConfigError, InputError, OutputError
+from geodetect.cli.main import cli
+from geodetect.errors import Cancelled, OutputError
 from geodetect.journal import Journal
-from geodetect.networks.safetensors import write_safetensors
-from geodetect.package import write_package
-from geodetect.progress import Reporter
+from geodetect.progress import Caution
 
-UTM = Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
 SETTINGS = {"precision": "float32", "score": 0.3}
-
-
-class Telling(Reporter):
-    """Keeps what it is told; stops after some scenes."""
-
-    def __init__(self, stop: int = 10**9) -> None:
-        self.notes, self.steps, self.stop = [], [], stop
-
-    def progress(self, stage, done, total, found=0):
-        self.steps.append((stage, done, total, found))
-        if stage == "batch" and done >= self.stop:
-            raise Cancelled("stop")
-
-    def note(self, message):
-        self.notes.append(str(message))
-
-
-@pytest.fixture(scope="module")
-def scenes(pixels, tmp_path_factory) -> list[str]:
-    """Five scenes of one tile and one of four."""
-    folder = tmp_path_factory.mktemp("scenes")
-    names = []
-    for number in range(6):
-        row, col, side = (0, 0, 1024) if number == 2 else (64 * number, 32 * number, 640)
-        names.append(write(folder / f"scene{number}.tif", pixels[:, row : row + side, col : col + side], row, col))
-    return names
-
-
-def write(path: Path, pixels: np.ndarray, row: int = 0, col: int = 0) -> str:
-    profile = {"driver": "GTiff", "dtype": "uint8", "count": 3, "crs": "EPSG:32631", "photometric": "RGB"}
-    shape = {"height": pixels.shape[1], "width": pixels.shape[2], "transform": UTM @ Affine.translation(col, row)}
-    with rasterio.open(path, "w", **profile, **shape, compress="deflate") as file:
-        file.write(pixels)
-    return str(path)
-
-
-@pytest.fixture
-def bundled_copy(tmp_path):
-    """Return a function that writes a copy of the bundled model, with weights that depend on a word."""
-
-    def write(word: str) -> str:
-        package = registry.resolve("planes-ships-yolov3-tiny")
-        parameters = dict(package.parameters())
-        name = next(name for name in parameters if name.endswith("bias"))
-        parameters[name] = parameters[name] + len(word) / 1e4
-        write_safetensors(tmp_path / "mine.safetensors", parameters)
-        write_package(tmp_path / "model", package.card, tmp_path / "mine.safetensors")
-        return str(tmp_path / "model")
-
-    return write
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +39,6 @@ def alone(scenes, tmp_path_factory) -> Path:
     assert [record.state for record in result.records] == ["done"] * 6
     assert sum(record.count for record in result.records) > 20
     return folder
-
-
-def features(folder: Path) -> dict[str, list]:
-    """Return all that was found, but for the runs' own numbers."""
-    paths = sorted(folder.glob("*_detections.gpkg"))
-    return {p.name: pyogrio.read_dataframe(p, layer="detections").drop(columns="run_id").values.tolist() for p in paths}
 
 
 def test_any_number_of_workers_finds_the_same(scenes, alone, tmp_path):
@@ -138,6 +85,106 @@ def test_a_bad_scene_does_not_stop_the_rest(scenes, tmp_path):
     assert sum(note.startswith("failed: ") for note in reporter.notes) == 3
 
 
+def test_a_scene_outside_the_area_is_no_failure(scenes, tmp_path, capsys):
+    corner = "500000,4999990,500010,5000000"  # of the first and the third
+    words = ["batch", *scenes[:3], "-o", str(tmp_path), "--area", corner, "--workers", "1", "--precision", "float32"]
+    with pytest.raises(SystemExit) as end:
+        cli.main(words)
+    assert not end.value.code
+    assert "1  scene outside the area" in capsys.readouterr().out
+    assert [record.state for record in status(tmp_path)[0].records] == ["done", "outside", "done"]
+    with (tmp_path / "summary.csv").open(newline="", encoding="utf-8-sig") as file:
+        row = list(csv.DictReader(file))[1]
+    assert row["state"] == "outside"
+    assert "does not meet the scene scene1.tif" in row["reason"]
+    reporter = Telling()
+    result = run_batch([], tmp_path, go_on=True, reporter=reporter)
+    assert [record.attempts for record in result.records] == [1, 1, 1]  # none was tried again
+    assert reporter.notes == []
+    away = run_batch(scenes[:1], tmp_path / "away", area="0,0,1,1", reporter=reporter)
+    assert away.records[0].state == "outside"
+    assert reporter.notes == ["the area meets none of the scenes; check its coordinates and its CRS"]
+
+
+def test_notes_of_a_scene_come_back(pixels, tmp_path):
+    """Whether it is looked at as a whole or in blocks."""
+    coarse = write_scene(tmp_path / "coarse.tif", pixels[:, :640, :640], transform=UTM @ Affine.scale(80))
+    empty = write_scene(tmp_path / "empty.tif", np.zeros_like(pixels), nodata=0)
+    for block in (0, 1):
+        out, reporter = tmp_path / f"out{block}", Telling()
+        options = BatchOptions(workers=1, block=block)
+        run_batch([coarse, empty], out, options=options, reporter=reporter, **SETTINGS)
+        records = status(out)[0].records
+        assert [record.state for record in records] == ["done", "done"]
+        cautions = [[note for note in record.notes if isinstance(note, Caution)] for record in records]
+        assert "too coarse" in cautions[0][0]
+        assert "no tile holds a valid pixel" in cautions[1][0]
+        assert sorted(map(len, cautions)) == [1, 1]
+        assert all("bands 1, 2, 3" in " ".join(record.notes) for record in records)
+        assert sorted(reporter.notes)[0].startswith("coarse_detections.gpkg: its pixels of 40")
+        assert sorted(reporter.notes)[1].startswith("empty_detections.gpkg: no tile holds a valid pixel")
+        assert "no tile holds a valid pixel" in (out / "summary.csv").read_text("utf-8")
+        assert "no tile holds a valid pixel" in (out / "report.html").read_text("utf-8")
+
+
+def test_what_failed_and_is_no_longer_named_is_dropped(scenes, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in scenes[:2]:
+        shutil.copy(path, folder)
+    for name in ("bad.tif", "worse.tif"):
+        (folder / name).write_text("no raster")
+    out, options = tmp_path / "out", BatchOptions(workers=1)
+    run_batch(find_scenes([folder]), out, options=options, **SETTINGS)
+    (folder / "bad.tif").unlink()
+    (folder / "scene0.tif").unlink()  # its result is there, and stays
+    journal = out / ".bad_detections.gpkg.journal"
+    journal.touch()
+    reporter = Telling()
+    result = run_batch(find_scenes([folder]), out, go_on=True, options=options, reporter=reporter)
+    names = {Path(record.scene).name: record.state for record in result.records}
+    assert names == {"scene0.tif": "done", "scene1.tif": "done", "worse.tif": "failed"}
+    assert reporter.notes[0] == f"1 scene is no longer named and dropped, such as {folder / 'bad.tif'}"
+    assert (out / "scene0_detections.gpkg").exists()
+    assert not journal.exists()
+    result = run_batch([], out, go_on=True, options=options)  # which names none, and so drops none
+    assert result.of("failed")[0].attempts == 3
+    result = run_batch(scenes[2:3], out, go_on=True, options=options)  # more than before, but for what failed
+    assert {record.state for record in result.records} == {"done"}
+    assert len(result.records) == 3
+
+
+def test_leftovers_of_killed_writers_go_and_nothing_else(scenes, tmp_path):
+    run_batch(scenes[:1], tmp_path, options=BatchOptions(workers=1), **SETTINGS)
+    ours = [
+        *("quicklooks/.scene0_detections.0123abcd.jpg", "quicklooks/.scene0_detections.0123abcd.jpg.aux.xml"),
+        *(".scene0_detections.0123abcd.gpkg", ".scene0_detections.0123abcd.gpkg-journal", ".report.00000000.html"),
+    ]
+    others = [
+        *("quicklooks/.mine.0123abcd.jpg", "quicklooks/.scene0_detections.jpg", "quicklooks/scene0.0123abcd.jpg"),
+        *(".scene0_detections.0123abc.gpkg", ".scene0_detections.0123abcd.tif", "scene0_detections.0123abcd.gpkg"),
+    ]
+    for name in (*ours, *others):
+        (tmp_path / name).touch()
+    run_batch([], tmp_path, go_on=True, options=BatchOptions(quicklooks=False))
+    assert not [name for name in ours if (tmp_path / name).exists()]
+    assert all((tmp_path / name).exists() for name in others)
+
+
+def test_the_model_is_read_once(scenes, tmp_path, monkeypatch):
+    resolved, resolve = [], registry.resolve
+    monkeypatch.setattr(registry, "resolve", lambda *words: resolved.append(words) or resolve(*words))
+    run_batch(scenes[:1], tmp_path, options=BatchOptions(workers=1), **SETTINGS)
+    assert len(resolved) == 1
+
+
+def test_a_scene_is_one_however_it_is_named(scenes, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(scenes[0]).parent)
+    run_batch(["scene0.tif"], tmp_path, options=BatchOptions(workers=1), **SETTINGS)
+    result = run_batch([f"../{Path.cwd().name}/scene0.tif"], tmp_path, go_on=True)
+    assert [record.scene for record in result.records] == [scenes[0]]
+
+
 def test_a_stopped_batch_goes_on(scenes, alone, tmp_path):
     with pytest.raises(Cancelled, match=r"Stopped with \d of 6 scenes done; go on with `geodetect batch --continue"):
         run_batch(scenes, tmp_path, options=BatchOptions(workers=1, block=1), reporter=Telling(stop=3), **SETTINGS)
@@ -155,27 +202,6 @@ def test_a_stopped_batch_goes_on(scenes, alone, tmp_path):
     assert all(path.stat().st_mtime_ns == when for path, when in written.items())  # nothing was done twice
 
 
-def test_other_settings_may_not_go_on(scenes, tmp_path):
-    with pytest.raises(Cancelled):
-        run_batch(scenes[:2], tmp_path, options=BatchOptions(workers=1), reporter=Telling(stop=1), **SETTINGS)
-    with pytest.raises(ConfigError, match="score differs from what the batch was begun with"):
-        run_batch([], tmp_path, go_on=True, precision="float32", score=0.4)
-    result = run_batch(
-        scenes[1:3], tmp_path, go_on=True, options=BatchOptions(workers=1), threads=1, **SETTINGS
-    )  # one more scene
-    assert [Path(record.scene).stem for record in result.records] == ["scene0", "scene1", "scene2"]
-    assert {record.state for record in result.records} == {"done"}
-
-
-def test_only_what_is_given_is_compared_and_the_format_is_kept(scenes, tmp_path):
-    run_batch(scenes[:1], tmp_path, ending=".csv", options=BatchOptions(workers=1), **SETTINGS)
-    result = run_batch(scenes[1:2], tmp_path, go_on=True, options=BatchOptions(workers=1), max_gigapixels=5)
-    assert [record.output for record in result.records] == ["scene0_detections.csv", "scene1_detections.csv"]
-    assert {record.state for record in result.records} == {"done"}
-    with pytest.raises(ConfigError, match=r"the batch's results are \.csv"):
-        run_batch([], tmp_path, go_on=True, ending=".gpkg")
-
-
 def test_a_result_that_is_gone_is_made_again(scenes, tmp_path):
     run_batch(scenes[:2], tmp_path, options=BatchOptions(workers=1), **SETTINGS)
     gone, kept = (tmp_path / f"scene{n}_detections.gpkg" for n in (0, 1))
@@ -187,27 +213,6 @@ def test_a_result_that_is_gone_is_made_again(scenes, tmp_path):
     assert "1 result is no longer there and made again" in reporter.notes
 
 
-def test_another_model_may_not_go_on(scenes, tmp_path, bundled_copy):
-    run_batch(scenes[:1], tmp_path / "out", model=bundled_copy("0.2"), options=BatchOptions(workers=1), **SETTINGS)
-    bundled_copy("other weights")
-    with pytest.raises(ConfigError, match="the model's weights changed since the batch was begun"):
-        run_batch(scenes[1:2], tmp_path / "out", go_on=True)
-
-
-def test_what_fails_before_the_first_scene_loses_no_state(scenes, tmp_path):
-    run_batch(scenes[:1], tmp_path, options=BatchOptions(workers=1), **SETTINGS)
-    with pytest.raises(InputError, match="no model is called"):
-        run_batch(scenes, tmp_path, overwrite=True, model="no-such-model")
-    assert [record.state for record in status(tmp_path)[0].records] == ["done"]
-    (tmp_path / "scene1_detections.gpkg").write_text("mine")
-    with pytest.raises(OutputError, match="1 output exists"):
-        run_batch(scenes[1:2], tmp_path, go_on=True)
-    assert (tmp_path / "scene1_detections.gpkg").read_text() == "mine"
-    with pytest.raises(OutputError, match="no batch is in"):
-        run_batch([], tmp_path / "typo", go_on=True)
-    assert not (tmp_path / "typo").exists()
-
-
 def test_a_summary_that_is_open_elsewhere_stops_nothing(scenes, tmp_path):
     (tmp_path / "summary.gpkg-wal").touch()  # as QGIS has beside a layer that it shows
     reporter = Telling()
@@ -217,30 +222,17 @@ def test_a_summary_that_is_open_elsewhere_stops_nothing(scenes, tmp_path):
     assert result.report.exists()
 
 
-def test_a_name_of_a_model_wins_over_a_folder_called_so(scenes, tmp_path, monkeypatch):
-    (tmp_path / "yolov3-tiny").mkdir()
-    monkeypatch.chdir(tmp_path)
-    result = run_batch(scenes[:1], "out", model="yolov3-tiny", options=BatchOptions(workers=1))
-    assert result.records[0].state == "done"
-
-
-def test_what_would_fail_for_every_scene_fails_at_once(scenes, tmp_path):
-    with pytest.raises(ConfigError, match="classes names 'car'"):
-        run_batch(scenes, tmp_path / "a", classes=("car",))
-    with pytest.raises(InputError, match="no model is called"):
-        run_batch(scenes, tmp_path / "b", model="no-such-model")
-    (tmp_path / "c").mkdir()
-    (tmp_path / "c" / "scene1_detections.gpkg").touch()
-    with pytest.raises(OutputError, match=r"1 output exists in .*, such as scene1_detections.gpkg"):
-        run_batch(scenes, tmp_path / "c")
-
-
-def test_two_runs_do_not_work_in_one_folder(scenes, tmp_path):
+def test_two_runs_do_not_work_in_one_folder(scenes, tmp_path, capsys):
     with State(tmp_path, write=True) as state:
         assert status(tmp_path)[1]
         with pytest.raises(OutputError, match="another run is working in"):
             run_batch(scenes, tmp_path)
         state.add([Record("a.tif", "a.gpkg")])
+        capsys.readouterr()
+        with contextlib.suppress(SystemExit):
+            cli.main(["batch", "--status", "-o", str(tmp_path), "--progress", "json"])
+        told = json.loads(capsys.readouterr().out)
+        assert (told["runs"], told["running"], told["waiting"]) == (True, 0, 1)
     assert not status(tmp_path)[1]
 
 

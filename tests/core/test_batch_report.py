@@ -12,6 +12,7 @@ from geodetect.batch.record import Record
 from geodetect.batch.report import pictures
 from geodetect.batch.report.page import duration, write_report
 from geodetect.errors import OutputError
+from geodetect.progress import Caution
 
 VOID = {"meta", "link", "img", "input", "br"}
 LICENCE = "Research and other non-commercial use, with attribution"
@@ -98,6 +99,21 @@ def test_failures_come_first_then_the_scenes_with_most(tmp_path):
     records = [Record("/w.tif", "w.gpkg"), done(1), done(2, ships=9), FAILED]
     ids = [row["id"] for row in page(tmp_path, records).of("tr") if "id" in row]
     assert ids == ["s3", "s2", "s1", "s0"]
+
+
+def test_scenes_outside_and_notes_are_told_apart(tmp_path):
+    outside = Record("/data/o.tif", "o.gpkg", "outside", "the area 0,0,1,1 does not meet the scene o.tif", 1)
+    noted = [done(n, notes=("bands 1, 2, 3", Caution("too <coarse>?key=1"))[: n + 1]) for n in range(2)]
+    read = page(tmp_path, [*noted, outside, *[done(n) for n in range(2, 5)]])
+    said = plain(read.said)
+    assert "5 of 6" in said
+    assert "failed0 outside the area1 left0" in said
+    assert "Not on the map: 1 scene outside the area." in said
+    assert said.index("s1.tif too <coarse>") < said.index("2 scenes bands 1, 2, 3")
+    assert said.count("too <coarse>") == 2  # among the notes, and at its scene
+    assert said.count("bands 1, 2, 3") == 1  # among the notes only
+    assert [row["data-state"] for row in read.of("tr") if "id" in row] == ["done"] * 5 + ["outside"]
+    assert "Notes" not in page(tmp_path, [done(1)]).said
 
 
 def test_no_key_is_in_the_page(tmp_path):

@@ -14,6 +14,7 @@ from PIL import Image
 
 from geodetect.batch.record import Record
 from geodetect.batch.report import write_report
+from geodetect.progress import Caution
 
 EVIL = (
     "<script>window.sprung=1</script>",
@@ -25,6 +26,7 @@ EVIL = (
     "<a href='javascript:window.sprung=1' id=s0>here</a>",
     "\u202egnp.exe & <b>bold</b>",
 )
+NOTES = "bands 1, 2, 3: by colour interpretation", Caution("its pixels of 40 m are too coarse, " * 3)
 SIZES = [(1280, 900), (768, 900), (360, 740)]
 
 
@@ -92,7 +94,7 @@ def report(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("batch")
     records = [
         Record(f"/data/quay_{i}.tif", f"quay_{i}.gpkg", "done", "", 1, 10.0 * i, 40 + i, {"ship": i, "plane": 30 - i},
-               square(4 + i % 6 / 9, 51 + i // 6 / 9), "2024-06-14T07:44:31Z")
+               square(4 + i % 6 / 9, 51 + i // 6 / 9), "2024-06-14T07:44:31Z", NOTES[: i % 3])
         for i in range(26)
     ]  # fmt: skip
     records += [Record(f"/data/bad_{i}.tif", f"bad_{i}.gpkg", "failed", "it is cut off; copy it again " * 6, 3, 2.0,
@@ -116,7 +118,10 @@ def hostile(tmp_path_factory) -> Path:
     for number, evil in enumerate(EVIL):
         counts = {evil: number + 1, "ship": 1}
         place = square(number, 1)
-        records.append(Record(f"/data/{evil}/{evil}", evil.replace("/", ""), "done", "", 1, 1, 1, counts, place, evil))
+        notes = evil, Caution(evil)
+        records.append(
+            Record(f"/data/{evil}/{evil}", evil.replace("/", ""), "done", "", 1, 1, 1, counts, place, evil, notes)
+        )
         records.append(Record(evil, f"f{number}.gpkg", "failed", evil, footprint=place))
         records.append(Record(evil, f"u{number}.gpkg", evil, evil, footprint=evil))
         name = evil.replace("/", "")

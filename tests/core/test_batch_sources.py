@@ -1,5 +1,7 @@
 """What a user may give as the scenes of a batch."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,17 @@ from listing import touch, write
 from geodetect.batch.sources import find_scenes, lists
 from geodetect.batch.sources.folders import natural_key
 from geodetect.errors import ConfigError, SceneError
+from geodetect.progress import Caution, Reporter
+
+
+class Telling(Reporter):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message):
+        self.notes.append(message)
 
 
 def test_a_raster_and_what_only_gdal_knows_are_taken_as_typed(tmp_path):
@@ -43,6 +56,45 @@ def test_a_folder_gives_its_rasters_in_the_order_people_count(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SceneError, match="has no rasters"):
         find_scenes([tmp_path / "empty"])
+
+
+def test_a_name_that_cannot_be_taken_is_told_and_left_out(tmp_path):
+    wanted = touch(tmp_path, "a.tif", "b.tif", f"{'long' * 60}.tif", "(1) größe'; #%41.tif")
+    for name in (b"gr\xf6sse.tif", b"two\nlines.tif", b"bell\x07.tif"):
+        try:
+            with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
+                pass
+        except OSError:
+            pytest.skip("a file system that knows no such names")
+    for source in (tmp_path, f"{tmp_path}/*.tif"):
+        reporter = Telling()
+        assert sorted(find_scenes([source], reporter=reporter)) == sorted(wanted)
+        (note,) = reporter.notes
+        assert isinstance(note, Caution)
+        assert re.search(r"left out: .*\.tif and 2 more, with control characters or broken text in the name", note)
+        assert note.isprintable()
+    with pytest.raises(ConfigError, match="control characters"):  # what is typed is meant
+        find_scenes([f"{tmp_path}/bell\a.tif"])
+
+
+def test_a_subfolder_that_cannot_be_read_is_told_and_left_out(tmp_path, monkeypatch):
+    wanted = touch(tmp_path, "a.tif", "b/c.tif")
+    touch(tmp_path, "b/shut/d.tif")
+    scan = os.scandir  # for root no folder is shut
+
+    def scandir(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for source in (tmp_path, f"{tmp_path}/**/*.tif"):
+        reporter = Telling()
+        assert sorted(find_scenes([source], reporter=reporter)) == sorted(wanted)
+        (note,) = reporter.notes
+        assert f"left out: the folder {tmp_path}/b/shut cannot be read (Permission denied)" in note
+    with pytest.raises(SceneError, match=r"shut cannot be read \(Permission denied\); check that you may read it"):
+        find_scenes([tmp_path / "b/shut"])
 
 
 def test_links_that_lead_round_end(tmp_path):

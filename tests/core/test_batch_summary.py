@@ -21,7 +21,7 @@ RECORDS = [
         "s3://b/c.tif?key=SECRET", "c.gpkg", "failed", "s3://b/c.tif?key=SECRET is damaged", 3, 1.0, footprint=ACROSS
     ),
     Record("/data/none.png", "none.gpkg", "done", counts={"=cmd|'/C calc'!A0": 2}),
-    Record("@later.tif", "later.gpkg"),
+    Record("@later.tif", "later.gpkg", notes=("=1+1", "https://h/a?key=SECRET is far away")),
 ]
 
 
@@ -34,12 +34,13 @@ def test_the_table_has_a_row_a_scene_and_a_column_a_class(tmp_path):
     write_summary(tmp_path, RECORDS, ["plane", "ship", "never"])
     table = rows(tmp_path)
     assert list(table[0]) == ["scene", "output", "state", "objects", "plane", "ship", "never", "'=cmd|'/C calc'!A0",
-                              "tiles", "seconds", "attempts", "reason", "ended"]  # fmt: skip
+                              "tiles", "seconds", "attempts", "reason", "notes", "ended"]  # fmt: skip
     assert [row["state"] for row in table] == ["done", "failed", "done", "waiting"]
     assert table[0]["scene"] == "/data/a.tif"
     assert [table[0][name] for name in ("objects", "plane", "ship", "never", "tiles")] == ["4", "1", "3", "0", "40"]
     assert float(table[0]["seconds"]) == 12.346
     assert table[3]["scene"] == "'@later.tif"
+    assert table[3]["notes"] == "'=1+1; https://h/a is far away"
     assert not list(tmp_path.glob(".*"))
 
 
@@ -52,6 +53,7 @@ def test_the_layer_says_the_same_where_it_is(tmp_path):
         assert [value or "" for value in layer[name]] == [row[name] for row in table]
     for name in ("objects", "plane", "ship", "tiles", "seconds", "attempts"):
         assert layer[name].tolist() == [float(row[name]) for row in table]
+    assert layer.notes.tolist()[3].startswith("=1+1; ")
     assert layer.scene.tolist()[3] == "@later.tif"  # no spreadsheet, no apostrophe
     assert [shape is None for shape in layer.geometry] == [False, False, True, True]
     assert layer.geometry[0].equals(shapely.from_wkt(SQUARE))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from test_mosaic import grid_of, quarters, scattered, seen, write
+from mosaics import grid_of, quarters, scattered, seen, write
 
 from geodetect import geopackage
 from geodetect.cli.main import cli
@@ -44,8 +44,15 @@ def test_progress_as_json_ends_with_the_result(results, tmp_path):
     ]
     assert {line["stage"] for line in lines if line["type"] == "progress"} == {"read", "merge", "write"}
     assert lines[-1]["type"] == "result"
-    assert (lines[-1]["count"], lines[-1]["runs"]) == (50, 4)
+    assert (lines[-1]["count"], lines[-1]["runs"], lines[-1]["crs"]) == (50, 4, "EPSG:32631")
     assert sum(lines[-1]["counts"].values()) == 50
+
+
+def test_a_folder_may_be_given(results, tmp_path):
+    result = run(tmp_path, "-o", tmp_path / "merged.gpkg")
+    assert result.exit_code == 0, result.output
+    assert len(geopackage.read(tmp_path / "merged.gpkg")[0]) == 50
+    assert len(results) == 4
 
 
 def test_crs_and_threshold_can_be_chosen(results, tmp_path):

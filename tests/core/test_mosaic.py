@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import pyogrio
 import pyproj
 import pytest
 import rasterio
@@ -17,129 +15,37 @@ import shapely
 from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mosaics import (
+    CLASSES,
+    MERCATOR,
+    NEXT_ZONE,
+    NORTH_UP,
+    SIDE,
+    TURNED,
+    UTM,
+    WGS84,
+    Notes,
+    bounds_in,
+    check_each_once,
+    grid_of,
+    quarters,
+    rows,
+    scattered,
+    seen,
+    write,
+)
 from rasterio.crs import CRS
 from running import run as detect
 
 from geodetect import boxes as geometry
 from geodetect import geopackage
 from geodetect.detections import Detections
-from geodetect.errors import Cancelled, ConfigError, InputError, OutputError
+from geodetect.errors import InputError
 from geodetect.features import Features, from_detections
 from geodetect.grid import GeoGrid
-from geodetect.mosaic import MergeResult, merge_results
-from geodetect.progress import Caution, Reporter
-from geodetect.schema import COLUMNS, LAYER, RUNS
-
-UTM, NEXT_ZONE, MERCATOR, WGS84 = (CRS.from_epsg(code) for code in (32631, 32632, 3857, 4326))
-CLASSES = ("plane", "ship")
-NORTH_UP = Affine(0.5, 0, 700_000, 0, -0.5, 5_000_000)
-TURNED = Affine.translation(700_000, 5e6) @ Affine.rotation(33) @ Affine.scale(0.5, -0.5)
-SIDE = 2000  # px of the raster that scenes are cut from
-
-
-def grid_of(window: tuple[int, int, int, int], transform: Affine = NORTH_UP, crs: CRS | None = UTM) -> GeoGrid:
-    """Return the grid of a window (left, top, right, bottom) of the raster."""
-    left, top, right, bottom = window
-    x, y = transform @ (left, top)
-    moved = Affine(transform.a, transform.b, x, transform.d, transform.e, y)
-    return GeoGrid(right - left, bottom - top, moved, crs)
-
-
-def quarters(overlap: int, transform: Affine = NORTH_UP, crs: CRS | None = UTM) -> list[GeoGrid]:
-    """Return 2 x 2 scenes that cover the raster."""
-    spans = (0, (SIDE + overlap) // 2), ((SIDE - overlap) // 2, SIDE)
-    return [grid_of((left, top, right, bottom), transform, crs) for top, bottom in spans for left, right in spans]
-
-
-def run_of(grid: GeoGrid, name: str, **changes) -> dict:
-    gsd = None if grid.crs is None else float(np.sqrt(np.prod(grid.gsd)))
-    row = {"run_id": f"run-{name}", "created": "2026-01-01", "scene": f"{name}.tif", "model": "made", "licence": "MIT",
-           "scores": dict.fromkeys(CLASSES, 0.1), "ious": dict.fromkeys(CLASSES, 0.45), "gsd": gsd, "area": None,
-           "georeference": "geotransform", "footprint": grid.footprint.wkt, "notes": []}  # fmt: skip
-    return row | changes
-
-
-def write(path: Path, detections: Detections, grid: GeoGrid, classes=CLASSES, **changes) -> Path:
-    run = run_of(grid, path.stem, **changes)
-    features = from_detections(detections, grid, classes, run["scene"], run["model"], run["run_id"])
-    geopackage.write(path, features, run, classes, ["#e6194b", "#4363d8", "#3cb44b", "#ffe119"][: len(classes)])
-    return path
-
-
-def seen(objects: Detections, raster: GeoGrid, grid: GeoGrid, faded: float = 0.8) -> Detections:
-    """Return what a scene shows of objects of the raster: their boxes in its px, cut and weaker at its borders."""
-    rings = raster.rings(objects.boxes)
-    if raster.crs != grid.crs:
-        x, y = pyproj.Transformer.from_crs(raster.crs, grid.crs, always_xy=True).transform(rings[..., 0], rings[..., 1])
-        rings = np.stack([x, y], axis=-1)
-    pixels = np.stack(grid.to_scene(rings[..., 0], rings[..., 1]), axis=-1)
-    whole = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1)
-    boxes = geometry.clip(whole, np.array([0.0, 0, grid.width, grid.height]))
-    cut = np.abs(boxes - whole).max(axis=1) > 1e-6
-    views = Detections.of(boxes, np.where(cut, objects.scores * faded, objects.scores), objects.labels)
-    views = views[(boxes[:, 2:] - boxes[:, :2] > 1).all(axis=1)]
-    return views[np.argsort(-views.scores, kind="stable")]
-
-
-def scattered(count: int, longest: float, seed: int = 0, margin: float = 0) -> Detections:
-    """Return objects that lie apart from each other in the raster."""
-    rng = np.random.default_rng(seed)
-    cells = int(np.ceil(np.sqrt(count)))
-    cell = (SIDE - 2 * margin) / cells
-    assert longest < cell - 4
-    row, column = np.divmod(rng.permutation(cells**2)[:count], cells)
-    sides = rng.uniform(6, longest, (count, 2))
-    corner = margin + np.stack([column, row], axis=1) * cell + rng.uniform(2, cell - 2 - sides)
-    scores = np.sort(rng.uniform(0.3, 1, count))[::-1]
-    return Detections.of(np.concatenate([corner, corner + sides], axis=1), scores, rng.integers(0, 2, count))
-
-
-def bounds_in(result: MergeResult, raster: GeoGrid) -> np.ndarray:
-    """Return the features' boxes in px of the raster."""
-    shapes = result.features.geometry
-    xy = shapely.get_coordinates(shapes)
-    if raster.crs != result.features.crs:
-        moved = pyproj.Transformer.from_crs(result.features.crs, raster.crs, always_xy=True)
-        xy = np.stack(moved.transform(*xy.T), axis=1)
-    return shapely.bounds(shapely.set_coordinates(shapes.copy(), np.stack(raster.to_scene(*xy.T), axis=1)))
-
-
-def check_each_once(result: MergeResult, objects: Detections, raster: GeoGrid, px: float) -> None:
-    assert len(result.features) == len(objects)
-    boxes = bounds_in(result, raster)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    mine = ((objects.boxes[:, :2] + objects.boxes[:, 2:]) / 2)[:, None]
-    nearest = np.abs(mine - centres).max(axis=2).argmin(axis=1)
-    assert sorted(nearest) == list(range(len(objects)))
-    np.testing.assert_allclose(boxes[nearest], objects.boxes, atol=px)
-    np.testing.assert_allclose(result.features.columns["score"][nearest], objects.scores, atol=1e-6)
-    assert (result.features.columns["class_id"][nearest] == objects.labels).all()
-
-
-def rows(path: Path | MergeResult) -> list[tuple]:
-    """Return all features of a layer but their ids, in their order."""
-    if isinstance(path, MergeResult):
-        shapes, columns = path.features.geometry, path.features.columns
-    else:
-        meta, _, wkb, values = pyogrio.raw.read(path, layer=LAYER)
-        shapes, columns = shapely.from_wkb(wkb), dict(zip(meta["fields"], values, strict=True))
-    kept = [[value if value == value else None for value in columns[name].tolist()] for name in COLUMNS if name != "id"]
-    return list(zip(shapely.to_wkt(shapes, rounding_precision=-1), *kept, strict=True))
-
-
-def runs(path: Path) -> list[dict]:
-    told = [
-        {key: value for key, value in run.items() if key not in ("fid", "crs")} for run in geopackage.read_runs(path)
-    ]
-    return sorted(({k: v for k, v in run.items() if v is not None} for run in told), key=lambda run: run["run_id"])
-
-
-class Notes(Reporter):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
+from geodetect.mosaic import merge_results
+from geodetect.progress import Caution
+from geodetect.schema import RUNS
 
 
 @pytest.fixture
@@ -195,6 +101,50 @@ def test_rows_may_run_in_any_direction(tmp_path, quarter_turns, mirrored):
     check_each_once(merge_results(paths, None), ship, raster, px=1e-3)
 
 
+def beside(row: float, overlap: float, degrees: float, crs: CRS = UTM) -> tuple[GeoGrid, GeoGrid]:
+    """Return a scene of the raster's west, and one beyond that lies askew and overlaps by that many px in that row."""
+    xy = NORTH_UP @ (1000 - overlap, row)
+    x, y = pyproj.Transformer.from_crs(UTM, crs, always_xy=True).transform(*xy)
+    turned = Affine.translation(x, y) @ Affine.rotation(degrees) @ Affine.scale(0.5, -0.5)
+    return grid_of((0, 0, 1000, SIDE)), GeoGrid(1400, 2600, turned @ Affine.translation(0, -1300), crs)
+
+
+@st.composite
+def halves(draw):
+    """An object that lies in two scenes, to some part in each, which are turned against each other."""
+    share, overlap = draw(st.floats(0.3, 0.7)), draw(st.floats(10, 60))
+    width, height = draw(st.sampled_from([(40, 40), (70, 50), (160, 30), (30, 160)]))
+    left, top = 1000 - overlap / 2 - share * width, 1000 - height / 2
+    degrees, crs = draw(st.tuples(st.floats(-10, 10), st.just(UTM)) | st.just((0.0, NEXT_ZONE)))
+    ship = Detections.of([[left, top, left + width, top + height]], [0.9], [1])
+    return ship, beside(1000, overlap, degrees, crs)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(halves())
+def test_halves_in_scenes_that_lie_askew_are_one_object(tmp_path, example):
+    ship, grids = example
+    raster = grid_of((0, 0, SIDE, SIDE))
+    paths = [write(tmp_path / f"{k}.gpkg", seen(ship, raster, grid, 1.0), grid) for k, grid in enumerate(grids)]
+    merged = merge_results(paths, None)
+    assert (merged.seen, len(merged.features)) == (2, 1)
+    assert geometry.iou(bounds_in(merged, raster), ship.boxes)[0] > 0.5  # boxes along other axes are wider
+
+
+@pytest.mark.parametrize("degrees", [-4.0, 1.0, 4.0])
+@pytest.mark.parametrize(("width", "height", "gap"), [(90, 16, 6), (40, 40, 8), (20, 60, 6)])
+def test_neighbours_at_a_border_that_lies_askew_stay_apart(tmp_path, degrees, width, height, gap):
+    raster, count = grid_of((0, 0, SIDE, SIDE)), 5
+    top = 1000 + (np.arange(count) - count / 2) * (height + gap)
+    left = 985 - np.random.default_rng(0).uniform(0.4, 0.6, count) * width
+    ships = Detections.of(np.stack([left, top, left + width, top + height], 1), np.linspace(0.9, 0.6, count), [1] * 5)
+    paths = [
+        write(tmp_path / f"{k}.gpkg", seen(ships, raster, grid), grid)
+        for k, grid in enumerate(beside(1000, 30, degrees))
+    ]
+    assert len(merge_results(paths, None).features) == count
+
+
 def test_nothing_is_cut_where_no_scene_goes_on(tmp_path):
     """Both halves end at the raster's upper border: there the stronger view counts, not what the two span."""
     west, east = grid_of((0, 0, 1200, SIDE)), grid_of((800, 0, SIDE, SIDE))
@@ -239,54 +189,6 @@ def test_a_feature_that_stays_keeps_its_polygon_to_the_last_bit(tmp_path, quarte
     assert rows(tmp_path / "merged.gpkg") == rows(merged)
 
 
-noisy = st.tuples(st.integers(0, 2**32), st.sampled_from([NORTH_UP, TURNED]), st.sampled_from([UTM, WGS84, None]))
-
-
-@settings(max_examples=10, suppress_health_check=list(HealthCheck))
-@given(noisy)
-def test_one_result_alone_stays_as_it_is(tmp_path, example):
-    """Even where its own features overlap, as another threshold left them."""
-    seed, transform, crs = example
-    rng = np.random.default_rng(seed)
-    corner = rng.uniform(0, 300, (60, 2))
-    boxes = np.concatenate([corner, corner + rng.uniform(2, 200, (60, 2))], axis=1)
-    boxes[:, 2:] = np.minimum(boxes[:, 2:], 320)
-    found = Detections.of(boxes, np.sort(rng.permutation(60) / 60)[::-1], rng.integers(0, 2, 60))
-    grid = grid_of((0, 0, 320, 320), transform)
-    if crs != UTM:
-        grid = GeoGrid(320, 320, Affine(5e-6, 0, 5, 0, -5e-6, 45) if crs else transform, crs)
-    path = write(tmp_path / "a.gpkg", found, grid, georeference="pixels")
-    merged = merge_results([path], tmp_path / "merged.gpkg", overwrite=True)
-    assert rows(merged) == rows(path)
-    assert runs(tmp_path / "merged.gpkg") == runs(path)
-    twin = shutil.copy(path, tmp_path / "twin.gpkg")
-    assert rows(merge_results([path, twin], None)) == rows(path)
-    assert rows(merge_results([path, twin], None, iou=1.0)) == rows(path)
-    again = merge_results([tmp_path / "merged.gpkg", path], tmp_path / "again.gpkg", overwrite=True)
-    assert rows(again) == rows(path)
-    assert runs(tmp_path / "again.gpkg") == runs(path)
-
-
-def test_the_order_of_the_results_changes_nothing(tmp_path, quartered):
-    there, back = tmp_path / "there.gpkg", tmp_path / "back.gpkg"
-    merge_results(quartered, there)
-    merge_results(quartered[::-1] + quartered[:1], back)
-    assert rows(there) == rows(back)
-    assert geopackage.read_runs(there) == geopackage.read_runs(back)
-
-
-def test_a_merged_result_can_be_merged_again(tmp_path, quartered):
-    step, steps, once = tmp_path / "step.gpkg", tmp_path / "steps.gpkg", tmp_path / "once.gpkg"
-    merge_results(quartered[:2], step)
-    merge_results([step, *quartered[2:]], steps)
-    merge_results(quartered, once)
-    assert rows(steps) == rows(once)
-    assert runs(steps) == runs(once) == sorted((runs(path)[0] for path in quartered), key=lambda run: run["run_id"])
-    merge_results([once, *quartered], tmp_path / "again.gpkg")
-    assert rows(tmp_path / "again.gpkg") == rows(once)
-    assert runs(tmp_path / "again.gpkg") == runs(once)
-
-
 def test_halves_that_were_joined_take_in_their_halves_again(tmp_path):
     raster = grid_of((0, 0, SIDE, SIDE))
     ship = Detections.of([[700, 100, 1300, 150]], [0.9], [1])
@@ -299,89 +201,6 @@ def test_halves_that_were_joined_take_in_their_halves_again(tmp_path):
 
 def ship_of(ship: Detections, score: float) -> Detections:
     return Detections.of(ship.boxes, [score] * len(ship), ship.labels)
-
-
-def test_provenance_is_kept(tmp_path, quartered):
-    merge_results(quartered, tmp_path / "merged.gpkg")
-    meta, _, _, values = pyogrio.raw.read(tmp_path / "merged.gpkg", layer=LAYER)
-    columns = dict(zip(meta["fields"], values, strict=True))
-    assert columns["id"].tolist() == list(range(1, len(columns["id"]) + 1))
-    assert (np.diff(columns["score"]) <= 0).all()
-    told = geopackage.read_runs(tmp_path / "merged.gpkg")
-    assert {run["run_id"]: run["scene"] for run in told} == dict(zip(columns["run_id"], columns["scene"], strict=True))
-    assert {run["crs"] for run in told} == {"EPSG:32631"}
-    assert [run["licence"] for run in told] == ["MIT"] * 4
-    for run in told:
-        mine = columns["run_id"] == run["run_id"]
-        assert set(columns["model"][mine]) == {run["model"]}
-
-
-def test_two_runs_of_one_id_are_two_runs(tmp_path):
-    grids = quarters(100)
-    objects, raster = scattered(50, 90), grid_of((0, 0, SIDE, SIDE))
-    paths = [
-        write(tmp_path / f"{k}.gpkg", seen(objects, raster, grid), grid, run_id="same") for k, grid in enumerate(grids)
-    ]
-    check_each_once(merge_results(paths, tmp_path / "merged.gpkg"), objects, raster, px=1e-3)
-    assert len(geopackage.read_runs(tmp_path / "merged.gpkg")) == 4
-
-
-def test_models_with_other_classes_share_one_list(tmp_path):
-    grid = grid_of((0, 0, SIDE, SIDE))
-    objects = scattered(30, 60)
-    first = write(tmp_path / "a.gpkg", objects, grid)
-    second = write(tmp_path / "b.gpkg", objects, grid, ("tank", "plane"), scores={"tank": 0.1, "plane": 0.1}, ious={})
-    merged = merge_results([second, first], tmp_path / "merged.gpkg")
-    assert merged.classes == ("plane", "ship", "tank")
-    columns = merged.features.columns
-    assert (np.array(merged.classes, object)[columns["class_id"]] == columns["class"]).all()
-    planes_of_one = (objects.labels == 0).sum()
-    assert merged.counts == {"plane": 30, "ship": 30 - planes_of_one, "tank": planes_of_one}
-    with closing(sqlite3.connect(tmp_path / "merged.gpkg")) as database:
-        ((style,),) = database.execute("SELECT styleQML FROM layer_styles").fetchall()
-    assert [f'value="{name}"' in style for name in merged.classes] == [True] * 3
-
-
-def test_a_bundled_model_keeps_its_colours(tmp_path):
-    ship = Detections.of([[10, 10, 50, 50]], [0.9], [1])
-    path = write(
-        tmp_path / "a.gpkg", ship, grid_of((0, 0, 99, 99)), model="planes-ships-yolov3-tiny", scores={"ship": 0.1}
-    )
-    merged = merge_results([path], tmp_path / "merged.gpkg")
-    assert merged.features.columns["class_id"].tolist() == [1]
-    with closing(sqlite3.connect(tmp_path / "merged.gpkg")) as database:
-        ((style,),) = database.execute("SELECT styleQML FROM layer_styles").fetchall()
-    assert "67,99,216" in style  # #4363d8, the ships' colour
-
-
-@pytest.mark.parametrize(
-    ("told", "asked", "left"),
-    [(0.45, None, 1), (0.7, None, 2), (0.7, 0.5, 1), (0.45, {"ship": 0.7}, 2), (None, None, 1)],
-)
-def test_the_threshold_is_the_runs_unless_it_is_given(tmp_path, told, asked, left):
-    grid, ious = grid_of((0, 0, SIDE, SIDE)), {} if told is None else {"ship": told}
-    boxes = [[500, 500, 600, 600]], [[525, 500, 625, 600]]  # IoU 0.6
-    paths = [
-        write(tmp_path / f"{k}.gpkg", Detections.of(box, [0.9], [1]), grid, ious=ious if k else {"ship": 0.1})
-        for k, box in enumerate(boxes)
-    ]
-    assert len(merge_results(paths, None, iou=asked).features) == left
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"iou": 1.5}, "iou is 1.5"),
-        ({"iou": {"tank": 0.5}}, "names 'tank', which no result has; the classes are plane, ship"),
-        ({"crs": "EPSG:99999999"}, "crs is 'EPSG:99999999', which is none"),
-        ({"crs": "[0]"}, "which is none"),
-        ({"crs": "[" * 9999}, "which is none"),
-        ({"crs": b"x"}, "which is none"),
-    ],
-)
-def test_settings_that_cannot_be_are_refused(quartered, options, message):
-    with pytest.raises(ConfigError, match=message):
-        merge_results(quartered, None, **options)
 
 
 def test_outlines_that_are_not_told_are_noted(tmp_path):
@@ -437,6 +256,21 @@ def test_objects_at_the_antimeridian_stay_in_one_piece(tmp_path):
     assert left.min() > 179.9
 
 
+@pytest.mark.parametrize("turned", [(), (1, 3), (0, 2)], ids=["counting on", "east", "west"])
+@pytest.mark.parametrize("target", [None, "EPSG:32760"])
+def test_scenes_on_both_sides_of_the_antimeridian_are_merged_as_elsewhere(tmp_path, turned, target):
+    """Each may count its longitudes from -180 on or up to more than 180."""
+    middle = Affine(5e-6, 0, 180 - SIDE / 2 * 5e-6, 0, -5e-6, -17)
+    raster, grids = grid_of((0, 0, SIDE, SIDE), middle, WGS84), quarters(100, middle, WGS84)
+    objects, paths = scattered(120, 170), []  # some longer than the overlap
+    for k, grid in enumerate(grids):
+        there = Affine.translation(-360 * (k in turned), 0) @ grid.transform
+        told = GeoGrid(grid.width, grid.height, there, WGS84)
+        paths.append(write(tmp_path / f"{k}.gpkg", seen(objects, raster, grid), told))
+    merged = merge_results(paths, None, crs=target)
+    assert len(merged.features) == len(objects) < merged.seen
+
+
 def test_what_has_no_place_in_the_crs_is_an_error(tmp_path):
     path = write(tmp_path / "a.gpkg", scattered(3, 60), GeoGrid(SIDE, SIDE, Affine(5e-6, 0, 5, 0, -5e-6, 90), WGS84))
     with pytest.raises(InputError, match=r"a.gpkg does not lie within the CRS EPSG:3857"):
@@ -446,62 +280,6 @@ def test_what_has_no_place_in_the_crs_is_an_error(tmp_path):
     path = write(tmp_path / "b.gpkg", ship, torn)
     with pytest.raises(InputError, match=r"b.gpkg does not lie within the CRS EPSG:3857"):
         merge_results([path], None, crs="EPSG:3857")
-
-
-@pytest.mark.parametrize("ending", [".geojson", ".fgb", ".parquet", ".csv"])
-def test_other_formats_hold_the_same(tmp_path, quartered, ending):
-    merged = merge_results(quartered, tmp_path / f"merged{ending}")
-    if ending == ".csv":
-        lines = (tmp_path / "merged.csv").read_text().splitlines()
-        assert len(lines) == 1 + len(merged.features)
-        assert lines[0].startswith("id,class,class_id,score")
-    else:
-        import geopandas
-
-        read = geopandas.read_parquet if ending == ".parquet" else geopandas.read_file
-        frame = read(tmp_path / f"merged{ending}").sort_values("id")
-        assert frame["run_id"].tolist() == merged.features.columns["run_id"].tolist()
-
-
-def test_outputs_that_cannot_be_are_refused_first(tmp_path, quartered):
-    before = [path.read_bytes() for path in quartered]
-    linked = tmp_path / "linked.gpkg"
-    linked.hardlink_to(quartered[2])
-    for name, message in [
-        ("merged.json", "knows boxes in one scene's px"),
-        ("merged.shp", "no known ending"),
-        ("none/merged.gpkg", "does not exist"),
-        ("0.gpkg", "is also .*0.gpkg, which would be lost"),
-        ("linked.gpkg", "is also .*2.gpkg, which would be lost"),
-    ]:
-        with pytest.raises(OutputError, match=message):
-            merge_results([*quartered, tmp_path / "missing.gpkg"], tmp_path / name, overwrite=True)
-    (tmp_path / "there.gpkg").touch()
-    with pytest.raises(OutputError, match="exists"):
-        merge_results(quartered, tmp_path / "there.gpkg")
-    assert [path.read_bytes() for path in quartered] == before
-
-
-def test_a_run_that_is_cancelled_leaves_nothing(tmp_path, quartered):
-    class Stop(Reporter):
-        def progress(self, stage: str, done: int, total: int, found: int = 0) -> None:
-            if stage == "write":
-                raise Cancelled
-
-    with pytest.raises(Cancelled):
-        merge_results(quartered, tmp_path / "merged.gpkg", reporter=Stop())
-    assert sorted(tmp_path.iterdir()) == quartered
-
-
-def test_nothing_found_merges_with_all(tmp_path, quartered):
-    empty = write(tmp_path / "empty.gpkg", Detections.empty(), quarters(100)[0])
-    assert len(merge_results([empty], tmp_path / "none.gpkg").features) == 0
-    assert pyogrio.read_info(tmp_path / "none.gpkg", layer=LAYER)["fields"].tolist() == list(COLUMNS)
-    merge_results([empty, *quartered], tmp_path / "merged.gpkg")
-    assert rows(tmp_path / "merged.gpkg") == rows(merge_results(quartered, None))
-    assert len(geopackage.read_runs(tmp_path / "merged.gpkg")) == 5
-    with pytest.raises(InputError, match="nothing to merge"):
-        merge_results([], None)
 
 
 def test_polygons_that_people_drew_are_merged_too(tmp_path, quartered):

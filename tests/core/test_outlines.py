@@ -9,7 +9,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geodetect.grid import GeoGrid
-from geodetect.outlines import Outline, look, reproject
+from geodetect.outlines import Outline, look, one_turn, reproject
 
 UTM, NEXT_ZONE, MERCATOR, WGS84 = (CRS.from_epsg(code) for code in (32631, 32632, 3857, 4326))
 GRID = GeoGrid(2000, 1000, Affine(0.5, 0, 700_000, 0, -0.5, 5_000_000), UTM)
@@ -71,9 +71,8 @@ def test_the_side_that_faces_the_neighbour_is_cut(quarter_turns, mirrored):
     assert sight.scenes.tolist() == [0, 0, 0, 1]
     x, y = sight.frame.to_map(sight.boxes[:, 0], sight.boxes[:, 1])
     np.testing.assert_allclose(np.stack(GRID.to_scene(x, y), axis=1), boxes[:, :2], atol=1e-3)
-    ends = np.array([sight.windows[0], sight.windows[1]]) - sight.boxes[1, [0, 1, 0, 1]]
-    np.testing.assert_allclose(ends, [[-1000, -400, 1000, 600], [900 - 0, -400, 1900, 600]], atol=1)
-    assert not np.isfinite(sight.windows[2]).any()
+    ends = sight.windows - sight.boxes[1, [0, 1, 0, 1]]
+    np.testing.assert_allclose(ends, [[-1000, -400, 1000, 600]] * 3 + [[900, -400, 1900, 600]], atol=1)
 
 
 def test_what_reaches_out_of_its_scene_is_of_none():
@@ -82,15 +81,18 @@ def test_what_reaches_out_of_its_scene_is_of_none():
     sight = look(shapes, np.zeros(2, int), [outline(GRID), outline(other)], UTM)
     assert sight.scenes.tolist() == [2, 0]
     assert sight.sides.any(axis=1).tolist() == [False, True]
+    assert np.isfinite(sight.windows).all(axis=1).tolist() == [False, True]
 
 
-def test_a_scene_that_lies_askew_is_no_window_but_cuts():
+def test_a_scene_that_lies_askew_ends_where_it_cuts():
     grid = GeoGrid(1000, 1000, MIDDLE @ Affine.translation(900, -500) @ Affine.rotation(5), UTM)
     shapes = shapely.polygons(grid.rings(np.array([[0.0, 400, 60, 430]])))
     many = shapely.polygons(GRID.rings(np.array([[10.0, 10, 20, 20], [30, 10, 40, 20]])))
     sight = look(np.append(shapes, many), np.array([1, 0, 0]), [outline(GRID), outline(grid)], UTM)
-    assert np.isfinite(sight.windows[0]).all()
-    assert not np.isfinite(sight.windows[1]).any()
+    assert np.isfinite(sight.windows[1:]).all()
+    x, y = grid.to_map(0.0, 415.0)
+    border = GRID.to_scene(x, y)[0] - GRID.to_scene(*sight.frame.to_map(0.0, 0.0))[0]
+    assert sight.windows[0].tolist() == pytest.approx([border, -np.inf, np.inf, np.inf], abs=0.01)
     assert sight.sides[0].tolist() == [True, False, False, False]
     x1, y1, x2, y2 = sight.boxes[0]
     assert (x2 - x1, y2 - y1) == pytest.approx((60, 30), rel=1e-2)  # upright, of the same sides
@@ -112,3 +114,11 @@ def test_points_without_a_place_are_nan():
     local = CRS.from_wkt('LOCAL_CS["a yard",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]')
     assert np.isnan(reproject(points, local, UTM)).all()
     assert reproject(points, None, UTM) is points
+
+
+def test_longitudes_turn_to_where_they_are_wanted():
+    points = np.array([[-179.5, 1.0], [179.5, 2.0], [500.0, 3.0], [np.nan, 4.0]])
+    np.testing.assert_allclose(one_turn(points, WGS84, 180.0)[:, 0], [180.5, 179.5, 140, np.nan])
+    np.testing.assert_allclose(one_turn(points, WGS84, np.array([-180.0, -180, 0, 0]))[:3, 0], [-179.5, -180.5, 140])
+    assert one_turn(points, UTM, 0.0) is points
+    assert one_turn(points, None, 0.0) is points

@@ -6,7 +6,8 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 
 from geodetect.errors import SceneError
-from geodetect.scene import open_scene, scene_name
+from geodetect.gdal import scene_name
+from geodetect.scene import open_scene
 from geodetect.window import Window
 
 # writing scenes without georeference is what some of these tests do

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from benchmarks import bench_model
+from benchmarks import bench_model, labelled
 from geodetect.demo.scene import draw_scene
 
 
@@ -57,8 +57,15 @@ def test_it_tells_by_level_source_and_size(folder, tmp_path):
     assert found["scene"]["images"] == 3
 
 
+def test_it_tells_what_is_found_where_nothing_is(folder, tmp_path):
+    found = measured(folder, tmp_path, "--level", "empty", "--quick")
+    assert {f"ship, {kind}" for kind in labelled.DRAWN} <= found["drawn"].keys()
+    assert found["drawn"]["ship, sea"]["false alarms"] == 0
+    assert found["drawn"]["ship, sea"]["Mpx"] == pytest.approx(4 * 0.4096, abs=0.1)
+
+
 def test_shrunk_images_keep_their_objects(folder, tmp_path):
-    with bench_model.shrunk(folder, "val", 2) as small:
+    with labelled.shrunk(folder, "val", 2) as small:
         for path in sorted((folder / "val" / "images").iterdir()):
             with Image.open(path) as image, Image.open(small / "val" / "images" / path.name) as half:
                 assert (half.width, half.height) == (image.width // 2, image.height // 2)

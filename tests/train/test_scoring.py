@@ -97,6 +97,23 @@ def test_classes_are_those_of_the_core_s_comparison(seed):
         assert (row.truths, row.detections) == (expected[row.name].truths, expected[row.name].detections)
 
 
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.3, 0.6, 1.0]))
+def test_what_is_shown_is_counted_as_the_core_s_comparison_counts_it(seed, least):
+    index = random_index(seed)
+    found = random_found(index, seed)
+    images = np.repeat(np.arange(len(index)), np.diff(index.offsets))
+    shown = found[found.scores >= least]
+    core = compare(
+        shown.boxes, shown.scores, np.take(CLASSES, shown.labels).tolist(), index.boxes,
+        np.take(CLASSES, index.labels).tolist(), images=shown.tiles, truth_images=images,
+    )  # fmt: skip
+    expected = {row.name: row for row in core.classes}
+    for row in score_found(found, card(), index, ScoreSettings(score=least)).per_class:
+        ours = (row.least, row.f1, row.shown_precision, row.shown_recall)
+        theirs = (least, *(getattr(expected[row.name], name) for name in ("f1", "precision", "recall")))
+        assert ours == pytest.approx(theirs, nan_ok=True), row.name
+
+
 def test_perfect_detections_score_one():
     index = random_index(3)
     images = np.repeat(np.arange(len(index)), np.diff(index.offsets))
@@ -182,7 +199,7 @@ def test_no_common_class_is_an_error_that_names_both():
 def test_the_confusion_matrix_counts_every_object_once(seed):
     index = random_index(seed, images=5, ignored=0.2)
     found = random_found(index, seed, extra=10)
-    scores = score_found(found, card(), index, ScoreSettings(confusion_score=0.3))
+    scores = score_found(found, card(), index, ScoreSettings(score=0.3))
     counted = np.bincount(index.labels[~index.ignored], minlength=3)
     np.testing.assert_array_equal(scores.confusion[:3].sum(axis=1), counted)
     assert scores.confusion[:, :3].sum() <= (found.scores >= 0.3).sum()
@@ -193,7 +210,7 @@ def test_the_confusion_matrix_by_hand():
     index = make_index([([[0, 0, 20, 20], [50, 50, 80, 80]], [0, 1], [0, 0]), ([[0, 0, 20, 20]], [2], [0])])
     boxes = [[1, 0, 20, 20], [0, 1, 20, 20], [50, 50, 80, 79], [30, 0, 45, 9], [0, 0, 20, 20]]
     found = Detections.of(boxes, [0.9, 0.8, 0.7, 0.6, 0.5], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1])
-    scores = score_found(found, card(), index, ScoreSettings(confusion_score=0.3))
+    scores = score_found(found, card(), index, ScoreSettings(score=0.3))
     expected = np.zeros((4, 4), int)
     expected[0, 0] = 1  # the plane, found
     expected[3, 0] = 1  # found twice

@@ -54,7 +54,9 @@ _OPTIONS = (
     click.option("--floor", type=float, metavar="N", help="Least score of a detection.  [default: 0.001]"),
     click.option("--iou", type=float, metavar="N", help="Boxes that overlap more are one.  [default: the model's]"),
     click.option(
-        "--max-detections", type=ThreeNumbers(), help="What counts of an image and class.  [default: 1,10,100]"
+        "--max-detections",
+        type=ThreeNumbers(),
+        help="What counts of an image and class.  [default: 1,10,100, of a scene 1,10,1000]",
     ),
     click.option(
         "--postprocess", type=click.Choice(POSTPROCESSES), help="upstream: resize and suppress as the model zoo does."
@@ -94,7 +96,7 @@ def make_job(values: Mapping[str, Any]) -> Job:
 @click.command(name="eval", short_help="Tell how good a model is on labelled images.")
 @job_options
 @click.option(
-    "--confusion-score", type=float, metavar="N", help="Least score in the confusion matrix.  [default: the model's]"
+    "--score", type=float, metavar="N", help="Least score for F1 and the confusion matrix.  [default: the model's]"
 )
 @click.option(
     "-o", "--output", metavar="FOLDER", help="Write figures (JSON), curves, confusion matrix (PNG) there; may be a URL."
@@ -102,8 +104,9 @@ def make_job(values: Mapping[str, Any]) -> Job:
 def eval_(output: str | None, overwrite: bool, progress: str, **values: Any) -> None:
     """Compare a model's detections with labelled images.
 
-    Prints COCO's twelve figures and, a row a class: average precision (AP, AP50), recall, and the score that gives the
-    best F1. Objects marked difficult, cut or crowd count neither when found nor when missed.
+    Prints COCO's twelve figures and, a row a class: average precision (AP, AP50); F1, precision and recall of what
+    reaches the model's score; and the score that would give the best F1. Objects marked difficult, cut or crowd count
+    neither when found nor when missed.
 
     The model is a name, a package, a folder of `geodetect train`, or a file (.ckpt, .safetensors, .mindir, .onnx)
     with its card.
@@ -131,10 +134,11 @@ def print_scores(scores: Scores) -> None:
 
     click.echo("\n".join(scores.lines))
     table = Table(box=None, pad_edge=False)
-    for heading in ("Class", "Objects", "AP", "AP50", "Recall", "Best F1", "at score"):
+    for heading in ("Class", "Objects", "AP", "AP50", "F1", "Precision", "Recall", "at score", "Best F1", "at score"):
         table.add_column(heading, justify="left" if heading == "Class" else "right")
     for row in scores.per_class:
-        figures = (row.ap, row.ap50, row.recall, row.best_f1, row.best_score)
+        shown = (row.f1, row.shown_precision, row.shown_recall, row.least)
+        figures = (row.ap, row.ap50, *shown, row.best_f1, row.best_score)
         table.add_row(row.name, f"{row.truths:,}", *("–" if value != value else f"{value:.3f}" for value in figures))
     console = Console()
     console.print()

@@ -10,9 +10,10 @@ import numpy as np
 
 from geodetect.config import DetectConfig
 from geodetect.errors import LabelError, OutputError, SceneError
+from geodetect.gdal import gdal_settings
 from geodetect.plan import scene_stretch
 from geodetect.radiometry import Normaliser, Stretch
-from geodetect.scene import Scene, Tile, gdal_settings
+from geodetect.scene import Scene, Tile
 from geodetect.survey import occupied
 from geodetect.window import Window
 from training.labels.picture import open_picture
@@ -94,7 +95,7 @@ def write_tiles(job: Job) -> list[str]:
     try:
         with open_picture(job.path, job.pixels.bands) as scene:
             cache = max(scene.grid.width * job.windows[0].height * 2 * scene.pixel_bytes, 64 << 20)
-            with gdal_settings(scene, min(cache, 512 << 20)):
+            with gdal_settings(scene.path, min(cache, 512 << 20)):
                 return _write(job, scene)
     except SceneError as error:
         raise LabelError(f"an image with labels cannot be used: {error}") from error

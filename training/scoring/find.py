@@ -52,7 +52,7 @@ def find(
 
     Returns:
         Detections in image px, labels of the model, `tiles` the number of the image in the index; at most
-        `settings.max_detections[-1]` an image and class, image by image.
+        `settings.counts()[-1]` an image and class, image by image.
 
     Raises:
         LabelError: an image cannot be read.
@@ -119,7 +119,7 @@ Process = Callable[[Sequence[np.ndarray], tuple[int, int], Letterbox], Detection
 
 def _process(card: ModelCard, settings: ScoreSettings) -> Process:
     """Return what turns the heads of one image into its detections."""
-    most = settings.max_detections[-1]
+    most = settings.counts()[-1]
     if settings.postprocess == "upstream":
         recipe = RECIPES[card.network.family]
         limit = recipe.iou if settings.iou is None else settings.iou

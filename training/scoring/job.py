@@ -127,7 +127,7 @@ def write_detections(
 
 def _score(job: Job, reporter: Reporter) -> tuple[Scores, ModelCard, dict[str, Any]]:
     """Return the figures, whose they are, and what is to be known of how they came about."""
-    package, index, level = _open(job, reporter)
+    job, package, index, level = _open(job, reporter)
     if not index.classes:
         raise LabelError(f"{index.root} has no labels to compare with; give a folder with annotations/ or labelTxt/")
     check(package.card, index)
@@ -136,7 +136,7 @@ def _score(job: Job, reporter: Reporter) -> tuple[Scores, ModelCard, dict[str, A
 
 
 def _write_detections(job: Job, folder: Path, keep_tiles: bool, reporter: Reporter) -> None:
-    package, index, level = _open(job, reporter)
+    job, package, index, level = _open(job, reporter)
     known = check(package.card, index) if index.classes else None
     found, _ = _find(job, package, index, level, reporter)
     images, whole = tuple(Path(name).stem for name in index.files), found
@@ -154,8 +154,8 @@ def _write_detections(job: Job, folder: Path, keep_tiles: bool, reporter: Report
     write_dota(folder / DOTA_FILE, whole, images, classes)
 
 
-def _open(job: Job, reporter: Reporter) -> tuple[ModelPackage, Index, str]:
-    """Return model, images and level; the images first: they are quicker to be found wrong."""
+def _open(job: Job, reporter: Reporter) -> tuple[Job, ModelPackage, Index, str]:
+    """Return the job with what its level decides, model, images, level; images first, they are quickly found wrong."""
     root = fetch(job.data, reporter=reporter)
     kind = layout(root)
     index = open_images(root, job.split, job.doubles)
@@ -168,7 +168,8 @@ def _open(job: Job, reporter: Reporter) -> tuple[ModelPackage, Index, str]:
     level = job.level if job.level != "auto" else "scene" if kind == "dota" else "tile"
     if job.settings.postprocess == "upstream":
         level = "tile"
-    return package, index, level
+    settings = dataclasses.replace(job.settings, max_detections=job.settings.counts(scenes=level == "scene"))
+    return dataclasses.replace(job, settings=settings), package, index, level
 
 
 def _find(

@@ -54,7 +54,7 @@ def find_in_scenes(
             parts.append(Detections(found.boxes, found.scores, found.labels, np.full(len(found), number, np.int32)))
             count += len(found)
             reporter.progress("detect", number + 1, len(index), count)
-    return strongest(Detections.concatenate(parts), settings.max_detections[-1])
+    return strongest(Detections.concatenate(parts), settings.counts(scenes=True)[-1])
 
 
 def _file(package: ModelPackage, choice: EngineChoice) -> Path | None:

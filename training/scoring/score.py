@@ -70,19 +70,19 @@ def score_found(
         reporter.note(note)
     of_data = classes.apply(found)
     least = _least_scores(card, classes, settings)
-    figures = evaluate(index, of_data, classes.shared, settings.max_detections)
+    figures = evaluate(index, of_data, classes.shared, settings.counts())
     return Scores.of(
         figures,
         tuple(index.classes[label] for label in classes.shared),
+        tuple(least.tolist()),
         confusion=confusion(index, of_data, classes.shared, least),
-        confusion_scores=tuple(least.tolist()),
         images=len(index),
-        max_detections=settings.max_detections,
+        max_detections=settings.counts(),
         notes=tuple(notes),
     )
 
 
 def _least_scores(card: ModelCard, classes: ClassMap, settings: ScoreSettings) -> np.ndarray:
-    """Return the least score in the confusion matrix of each shared class (C,)."""
-    scores = np.array(ClassRules.of(DetectConfig(score=settings.confusion_score), card).scores)
+    """Return the score from which a user would be shown what was found, of each shared class (C,)."""
+    scores = np.array(ClassRules.of(DetectConfig(score=settings.score), card).scores)
     return np.array([scores[classes.labels == label].min() for label in classes.shared])

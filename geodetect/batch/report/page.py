@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from geodetect.batch.record import Record
+from geodetect.batch.record import Record, notes_of
 from geodetect.batch.report.atlas import make_atlas
 from geodetect.batch.report.footprints import read_footprints
 from geodetect.batch.report.pictures import embedded
@@ -24,11 +24,13 @@ from geodetect.batch.report.shown import shown_name, shown_reason
 from geodetect.batch.report.summary import class_names
 from geodetect.card import PALETTE
 from geodetect.files import replacing
+from geodetect.progress import Caution
 from geodetect.shown import shown, shown_path
 
+_MOST_NOTES = 24  # the others are in summary.csv
 FIRST_PICTURES = 12  # seen at once; the others on a click
 _TOLD = ("title", "model", "model_version", "licence", "attribution", "settings", "geodetect", "begun", "engine")
-_ORDER = {"failed": 0, "running": 1, "done": 2, "waiting": 3}
+_ORDER = {"failed": 0, "running": 1, "done": 2, "waiting": 3, "outside": 4}
 _COLUMNS = 3  # so many classes get a column of the table each
 _LIMITS = (1, 10, 100, 1000)  # objects a scene, where the map's colours change
 
@@ -47,6 +49,7 @@ class Row:
         most: class and count of the few that were found most.
         others: how many objects are of none of these.
         mark: the map's class of colour.
+        cautions: those of its notes.
     """
 
     number: int
@@ -64,6 +67,7 @@ class Row:
     most: list[tuple[int, int]]
     others: int
     mark: str
+    cautions: list[str]
 
 
 def write_report(
@@ -122,6 +126,8 @@ def _page(records: Sequence[Record], about: Mapping[str, Any], quicklooks: Path 
         pictures=pictures,
         pictured=pictured,
         first_pictures=FIRST_PICTURES,
+        notes=[(shown(note), noted, isinstance(note, Caution)) for note, noted in _noted(records)],
+        most_notes=_MOST_NOTES,
     )
 
 
@@ -145,7 +151,14 @@ def _row(number: int, record: Record, classes: Sequence[str]) -> Row:
         most=most,
         others=record.count - sum(count for _, count in most),
         mark="f" if failed else "w" if record.state != "done" else f"d{sum(record.count >= one for one in _LIMITS)}",
+        cautions=[shown(note) for note in record.notes if isinstance(note, Caution)],
     )
+
+
+def _noted(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return all notes, each with the scene that has it, or how many have."""
+    many = "{:,} scenes".format
+    return [(n, shown_name(r[0].scene) if len(r) == 1 else many(len(r))) for n, r in notes_of(records)]
 
 
 def _on_top(rows: Sequence[Row]) -> np.ndarray:
@@ -162,7 +175,7 @@ def _href(output: str) -> str:
 
 def _figures(rows: Sequence[Row], seconds: Any, placed: Sequence[bool]) -> dict[str, Any]:
     states = Counter(row.state for row in rows)
-    done, failed = states["done"], states["failed"]
+    done, failed, outside = states["done"], states["failed"], states["outside"]
     is_timed = isinstance(seconds, (int, float)) and seconds > 0
     rate = (done + failed) / seconds * 3600 if is_timed and done + failed else 0.0
     return {
@@ -170,11 +183,14 @@ def _figures(rows: Sequence[Row], seconds: Any, placed: Sequence[bool]) -> dict[
         "done": done,
         "failed": failed,
         "running": states["running"],
-        "left": len(rows) - done - failed,
+        "outside": outside,
+        "left": len(rows) - done - failed - outside,
         "objects": sum(row.count for row in rows),
         "with_objects": sum(row.count > 0 for row in rows),
         "no_crs": sum(row.state == "done" and not there for row, there in zip(rows, placed, strict=True)),
-        "unseen": sum(row.state != "done" and not there for row, there in zip(rows, placed, strict=True)),
+        "unseen": sum(
+            row.state not in ("done", "outside") and not there for row, there in zip(rows, placed, strict=True)
+        ),
         "tiles": sum(row.tiles for row in rows),
         "seconds": float(seconds) if is_timed else 0.0,
         "rate": f"{rate:,.0f}" if rate >= 20 else f"{rate:.1f}" if rate else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geodetect.batch.record import Record
-from geodetect.scene import scene_name
+from geodetect.gdal import scene_name
 from geodetect.shown import shown, shown_path
 
 

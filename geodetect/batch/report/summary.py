@@ -18,7 +18,7 @@ from geodetect.geopackage import write_layer
 from geodetect.shown import shown, shown_path
 
 TABLE, MAP, LAYER = "summary.csv", "summary.gpkg", "scenes"
-_BEFORE, _AFTER = ("scene", "output", "state", "objects"), ("tiles", "seconds", "attempts", "reason", "ended")
+_BEFORE, _AFTER = ("scene", "output", "state", "objects"), ("tiles", "seconds", "attempts", "reason", "notes", "ended")
 _RESERVED = {"fid", "geom", *_BEFORE, *_AFTER}
 
 
@@ -65,6 +65,7 @@ def _columns(records: Sequence[Record], classes: Sequence[str]) -> dict[str, np.
         "seconds": ([round(record.seconds, 3) for record in records], np.float64),
         "attempts": ([record.attempts for record in records], np.int32),
         "reason": ([shown_reason(record, shown_path(record.scene)) for record in records], object),
+        "notes": (["; ".join(map(shown, record.notes)) for record in records], object),
         "ended": ([record.ended for record in records], object),
     }
     return {name: np.array(column, kind) for name, (column, kind) in values.items()}

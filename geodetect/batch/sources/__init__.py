@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from geodetect.batch.sources.entries import check_text, is_address, is_special, printable
+from geodetect.batch.sources.entries import check_text, is_address, is_odd, is_special, printable
 from geodetect.batch.sources.folders import RASTERS, has_magic, matches, rasters_in, rasters_of
 from geodetect.batch.sources.lists import MOST_SCENES, listed
 from geodetect.batch.sources.remote import list_bucket
 from geodetect.batch.sources.stac import stac_scenes
 from geodetect.errors import ConfigError, SceneError
+from geodetect.progress import SILENT, Caution, Reporter
 
 __all__ = ["find_scenes"]
 
@@ -20,7 +21,7 @@ _API = re.compile(r"/collections/[^/]+(/items(/[^/]+)?)?$|/search$")  # of a STA
 _LISTS, _TABLES, _STAC = (".txt", ".lst"), (".csv", ".tsv"), (".json", ".geojson")
 
 
-def find_scenes(sources: Sequence[str | Path], *, allow_vsi: bool = False) -> list[str]:
+def find_scenes(sources: Sequence[str | Path], *, allow_vsi: bool = False, reporter: Reporter = SILENT) -> list[str]:
     """Return the paths and addresses of all scenes, in the sources' order, each once.
 
     A source is a raster, a folder, a pattern such as `scenes/**/*.tif`, a list (.txt or .csv), STAC (.json or
@@ -31,6 +32,8 @@ def find_scenes(sources: Sequence[str | Path], *, allow_vsi: bool = False) -> li
         sources: as given on the command line.
         allow_vsi: trust lists to name whatever GDAL understands, and those from servers to name local files;
             otherwise they may name paths and http(s), s3, gs and az addresses only.
+        reporter: is told what of a folder is left out: files of names that cannot be taken, subfolders that cannot be
+            read.
 
     Raises:
         ConfigError: a list cannot be read or names what it may not; names file and line.
@@ -40,9 +43,15 @@ def find_scenes(sources: Sequence[str | Path], *, allow_vsi: bool = False) -> li
     """
     scenes: dict[str, str] = {}
     for source in sources:
-        for scene in _scenes(os.fspath(source), allow_vsi):
-            check_text(scene, "a scene")
-            scenes.setdefault(_identity(scene), scene)
+        found = _scenes(os.fspath(source), allow_vsi, reporter)
+        odd = [scene for scene in found if is_odd(scene)]
+        if odd:
+            many = f" and {len(odd) - 1:,} more" if len(odd) > 1 else ""
+            problem = "control characters or broken text in the name; rename it"
+            reporter.note(Caution(f"left out: {printable(odd[0])}{many}, with {problem}"))
+        for scene in found:
+            if not is_odd(scene):
+                scenes.setdefault(_identity(scene), scene)
     if not scenes:
         raise ConfigError("no scenes are given; name files, folders, patterns, lists or addresses")
     if len(scenes) > MOST_SCENES:
@@ -52,13 +61,13 @@ def find_scenes(sources: Sequence[str | Path], *, allow_vsi: bool = False) -> li
     return list(scenes.values())
 
 
-def _scenes(source: str, allow_vsi: bool) -> list[str]:
+def _scenes(source: str, allow_vsi: bool, reporter: Reporter) -> list[str]:
     check_text(source, "a scene")
     if not is_address(source) and not os.path.lexists(source):
         if is_special(source):
             return [source]
         if has_magic(source):
-            return _some(matches(source), f"the pattern {printable(source)} matches no rasters")
+            return _some(matches(source, reporter), f"the pattern {printable(source)} matches no rasters")
         raise SceneError(f"{printable(source)} does not exist; check the path")
     ending = _ending(source)
     if ending in _LISTS or ending in _TABLES:
@@ -68,7 +77,7 @@ def _scenes(source: str, allow_vsi: bool) -> list[str]:
     if is_address(source):
         return _of_address(source)
     if os.path.isdir(source):
-        return _some(rasters_in(source), f"the folder {printable(source)} has no rasters in it")
+        return _some(rasters_in(source, reporter), f"the folder {printable(source)} has no rasters in it")
     return [source]
 
 

@@ -119,8 +119,13 @@ def check_text(text: str, where: str) -> None:
         raise ConfigError(f"{where}: a scene's path is empty; fill it in or remove it")
     if len(text) > _LONGEST:
         raise ConfigError(f"{where}: a path of {len(text):,} characters is too long; at most {_LONGEST:,} are taken")
-    if _ODD.search(text):
+    if is_odd(text):
         raise ConfigError(f"{where}: {printable(text)} has control characters or broken text in it; rename it")
+
+
+def is_odd(text: str) -> bool:
+    """Return whether a text has control characters in it, or bytes that are no text."""
+    return bool(_ODD.search(text))
 
 
 def printable(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from geodetect.errors import SceneError
+from geodetect.progress import SILENT, Caution, Reporter
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 RASTERS = (
@@ -19,15 +20,15 @@ _ASIDE = {"lost+found", "system volume information", "$recycle.bin", "@eadir", "
 RESULT = "_detections"  # what the names of geodetect's own outputs end with
 
 
-def rasters_in(folder: str) -> list[str]:
+def rasters_in(folder: str, reporter: Reporter = SILENT) -> list[str]:
     """Return the rasters in a folder and its subfolders, each folder once, however links lead round.
 
-    Hidden files are left out, and what `rasters_of` leaves out.
+    Hidden files are left out, and what `rasters_of` leaves out. Of subfolders that cannot be read the reporter is told.
 
     Raises:
         SceneError: the folder cannot be read.
     """
-    found = (os.path.join(where, name) for where in _folders(folder) for name in _names(where, folders=False))
+    found = (os.path.join(where, name) for where in _folders(folder, reporter) for name in _names(where, folders=False))
     return rasters_of(list(found), folder)
 
 
@@ -50,18 +51,18 @@ def rasters_of(files: Sequence[str], folder: str = "") -> list[str]:
     return sorted(kept, key=lambda file: natural_key(file[len(folder) :]))
 
 
-def matches(pattern: str) -> list[str]:
+def matches(pattern: str, reporter: Reporter = SILENT) -> list[str]:
     """Return what a pattern matches, sorted: rasters, those of matching folders, and files of an ending it names.
 
     `*`, `?` and `[abc]` stand within a name, `**` for folders. Hidden files match only where the pattern has the dot.
     """
     path = Path(os.path.expanduser(pattern))
-    found = dict.fromkeys(_expand(path.anchor, path.parts[1:] if path.anchor else path.parts))
+    found = dict.fromkeys(_expand(path.anchor, path.parts[1:] if path.anchor else path.parts, reporter))
     ending = path.suffix
     named = bool(ending) and not has_magic(ending)
     files = [file for file in found if os.path.isfile(file)]
     kept = files if named else rasters_of(files)
-    inside = [raster for file in found if os.path.isdir(file) for raster in rasters_in(file)]
+    inside = [raster for file in found if os.path.isdir(file) for raster in rasters_in(file, reporter)]
     return sorted(dict.fromkeys([*kept, *inside]), key=natural_key)
 
 
@@ -87,7 +88,7 @@ def _split(file: str) -> tuple[str, str]:
     return file[: len(file) - len(ending)].lower(), ending.lower()
 
 
-def _expand(folder: str, parts: Sequence[str]) -> Iterator[str]:
+def _expand(folder: str, parts: Sequence[str], reporter: Reporter) -> Iterator[str]:
     """Yield the files and folders that the rest of a pattern matches below a folder."""
     if not parts:
         yield folder
@@ -98,30 +99,34 @@ def _expand(folder: str, parts: Sequence[str]) -> Iterator[str]:
     if part == "**":
         while rest and rest[0] == "**":
             rest = rest[1:]
-        for below in _folders(folder) if rest else [folder]:
-            yield from _expand(below, rest)
+        for below in _folders(folder, reporter) if rest else [folder]:
+            yield from _expand(below, rest, reporter)
     elif has_magic(part):
         for is_folder in (True,) if rest else (True, False):
             for name in fnmatch.filter(_names(folder, is_folder, part.startswith(".")), part):
-                yield from _expand(os.path.join(folder, name), rest)
+                yield from _expand(os.path.join(folder, name), rest, reporter)
     elif os.path.exists(os.path.join(folder, part)):
-        yield from _expand(os.path.join(folder, part), rest)
+        yield from _expand(os.path.join(folder, part), rest, reporter)
 
 
-def _folders(top: str) -> Iterator[str]:
-    """Yield a folder and all below it, links too, each once."""
+def _folders(top: str, reporter: Reporter) -> Iterator[str]:
+    """Yield a folder and all below it that can be read, links too, each once."""
     seen, waiting = set(), [top]
     while waiting:
         folder = waiting.pop()
         try:
-            state = os.stat(folder or ".")
-        except OSError as error:
-            raise _unreadable(folder, error) from error
+            below = _names(folder, folders=True)
+        except SceneError as error:
+            if folder == top:
+                raise
+            reporter.note(Caution(f"left out: {error}"))
+            continue
+        state = os.stat(folder or ".")
         if (state.st_dev, state.st_ino) in seen:
             continue
         seen.add((state.st_dev, state.st_ino))
         yield folder
-        waiting += [os.path.join(folder, name) for name in reversed(_names(folder, folders=True))]
+        waiting += [os.path.join(folder, name) for name in reversed(below)]
 
 
 def _names(folder: str, folders: bool, is_hidden_too: bool = False) -> list[str]:
@@ -130,7 +135,8 @@ def _names(folder: str, folders: bool, is_hidden_too: bool = False) -> list[str]
         with os.scandir(folder or ".") as entries:
             names = [entry.name for entry in entries if _is_wanted(entry, folders)]
     except OSError as error:
-        raise _unreadable(folder, error) from error
+        problem = f"the folder {folder or '.'} cannot be read ({error.strerror})"
+        raise SceneError(f"{problem}; check that you may read it") from error
     return sorted(_visible(names, is_hidden_too), key=natural_key)
 
 
@@ -143,7 +149,3 @@ def _is_wanted(entry: os.DirEntry, folders: bool) -> bool:
 
 def _visible(names: Iterable[str], is_hidden_too: bool) -> list[str]:
     return [name for name in names if (is_hidden_too or not name.startswith(".")) and name.lower() not in _ASIDE]
-
-
-def _unreadable(folder: str, error: OSError) -> SceneError:
-    return SceneError(f"the folder {folder or '.'} cannot be read ({error.strerror}); check that you may read it")

@@ -1,0 +1,139 @@
+"""Processes that work: how many, with how many threads, and how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import psutil
+import pytest
+
+from geodetect.batch import workers
+from geodetect.batch.foreman import Foreman
+from geodetect.batch.record import Record
+from geodetect.batch.state import State
+from geodetect.batch.work import Block, Done, Job, Split
+from geodetect.batch.workers import LocalWorkers, Lost
+from geodetect.config import DetectConfig
+from geodetect.detections import Detections
+from geodetect.progress import SILENT
+
+
+class Noting(LocalWorkers):
+    """Does no work, but says that scenes named so have blocks; notes the threads of what it is given."""
+
+    def __init__(self, slots: int) -> None:
+        super().__init__(slots)
+        self.given: list[tuple[str, str, int | None]] = []
+
+    def submit(self, work, *words) -> Future:
+        job, future = words[0], Future()
+        blocks = int(job.scene.partition(" ")[2] or 0)
+        kind = "block" if work.__name__ == "detect_block" else "end" if not words[1] else "scene"
+        self.given.append((job.scene, kind, job.config.threads))
+        if kind == "block":
+            future.set_result(Block(Detections.empty(), 1))
+        elif kind == "scene" and blocks:
+            spans = tuple(range(number, number + 1) for number in range(blocks))
+            future.set_result(Split({"scene": job.scene}, blocks, 2, spans))
+        else:
+            future.set_result(Done({}, 1, "", ()))
+        return future
+
+
+def threads_of(tmp_path: Path, scenes: list[str], slots: int, threads: int | None = None) -> dict[str, set]:
+    """Return the threads of scenes, blocks and ends, as they are given out."""
+    config = DetectConfig(threads=threads)
+    with State(tmp_path, write=True) as state:
+        state.add(Record(scene, f"{scene}.gpkg") for scene in scenes)
+        noting = Noting(slots)
+        foreman = Foreman(
+            state, noting, lambda record: Job(record.scene, str(tmp_path / record.output), config), 0, SILENT
+        )
+        while foreman.turn():
+            pass
+        noting.close()
+        assert {record.state for record in state.records()} == {"done"}
+    return {kind: {n for _, one, n in noting.given if one == kind} for kind in ("scene", "block", "end")}
+
+
+@pytest.mark.parametrize(
+    ("scenes", "slots", "given"),
+    [
+        (["a"], 8, {"scene": {8}, "block": set(), "end": set()}),
+        (["a", "b", "c"], 8, {"scene": {2}, "block": set(), "end": set()}),
+        (["a", "b"], 2, {"scene": {4}, "block": set(), "end": set()}),
+        ([f"s{n}" for n in range(20)], 8, {"scene": {1}, "block": set(), "end": set()}),  # to the very last
+        (["a 30"], 8, {"scene": {8}, "block": {1}, "end": {1}}),  # the engine that merges is the blocks'
+        (["a 2"], 8, {"scene": {8}, "block": {4}, "end": {4}}),
+    ],
+)
+def test_the_cores_are_shared_out_over_what_there_is_to_do(tmp_path, monkeypatch, scenes, slots, given):
+    monkeypatch.setattr(workers, "usable_cores", lambda: 8)
+    assert threads_of(tmp_path, scenes, slots) == given
+
+
+def test_threads_that_are_asked_for_are_given(tmp_path):
+    assert threads_of(tmp_path, ["a", "b 4"], 8, threads=3) == {"scene": {3}, "block": {3}, "end": {3}}
+
+
+def test_only_as_many_processes_start_as_there_is_work():
+    pool = LocalWorkers(5)
+    try:
+        assert [future.result(timeout=60) for future in [pool.submit(os.getppid), pool.submit(os.getppid)]]
+        assert pool.submit(os.getppid).result(timeout=60) == os.getpid()
+        assert len(processes()) == 2
+    finally:
+        pool.close()
+    assert processes() == []  # close waits for their end
+
+
+def test_a_process_that_dies_is_told_and_replaced():
+    pool = LocalWorkers(1)
+    try:
+        with pytest.raises(Lost, match="its process was killed"):
+            pool.submit(os._exit, 1).result(timeout=60)
+        assert pool.submit(os.getppid).result(timeout=60) == os.getpid()
+        for process in processes():  # while it has nothing to do
+            process.kill()
+            process.wait(10)
+        assert pool.submit(os.getppid).result(timeout=60) == os.getpid()
+    finally:
+        pool.close()
+
+
+def processes() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if any("spawn_main" in word for word in child.cmdline())]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a terminal's Ctrl-C goes to a process group")
+@pytest.mark.parametrize("delay", [0.0, 0.3, 0.7, 1.2, 2.0, 3.0])
+def test_ctrl_c_is_one_line_however_early(tmp_path, delay, write_raster, pixels):
+    """All processes get it, those of the workers too, which may be amid their start."""
+    for number in range(4):
+        write_raster(pixels[:, :640, :640], f"scene{number}.tif")
+    words = ["batch", str(tmp_path), "-o", str(tmp_path / "out"), "--workers", "4", "--progress", "none"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "geodetect", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        while not processes_of(run.pid):  # the first worker is being started
+            time.sleep(0.01)
+        time.sleep(delay)
+        os.killpg(run.pid, signal.SIGINT)
+        out, err = run.communicate(timeout=60)  # until the last of them has closed its end
+    assert (run.returncode, out) == (130, "")
+    assert err.startswith("Stopped with ")
+    assert err.count("\n") == 1
+
+
+def processes_of(parent: int) -> list[psutil.Process]:
+    return psutil.Process(parent).children()
