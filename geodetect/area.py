@@ -50,7 +50,7 @@ def read_area(area: str, area_crs: str | None, grid: GeoGrid, scene: str) -> Bas
         inside = shapely.transform(geometry, lambda xy: np.stack(grid.to_scene(xy[:, 0], xy[:, 1]), axis=1))
         inside = shapely.make_valid(inside).intersection(shapely.box(0, 0, grid.width, grid.height))
     except shapely.errors.GEOSException as error:  # coordinates that overflow, for example
-        raise AreaError(f"the area {area} has no shape that can be computed with ({error}); mend the layer") from error
+        raise _shapeless(area, error) from error
     if inside.area <= 0:
         raise OutsideError(f"the area {area} does not meet the scene {scene}; check its coordinates and its CRS")
     return inside
@@ -90,11 +90,15 @@ def _file(area: str, crs: str | None) -> tuple[BaseGeometry, object]:
     except Exception as error:  # pyogrio and GDAL raise many kinds for a file that is no vector file
         raise AreaError(f"the area {area} cannot be read as a vector file ({' '.join(str(error).split())})") from error
     shapes = layer.geometry.dropna().values if isinstance(layer, geopandas.GeoDataFrame) else []
-    parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(_finite(shapes, area))))
-    polygons = parts[shapely.area(parts) > 0]
+    try:
+        parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(_finite(shapes, area))))
+        polygons = parts[shapely.area(parts) > 0]
+        union = shapely.union_all(polygons)
+    except shapely.errors.GEOSException as error:
+        raise _shapeless(area, error) from error
     if not len(polygons):
         raise AreaError(f"the area {area} holds no polygon; give a layer of polygons")
-    return shapely.union_all(polygons), layer.crs or crs
+    return union, layer.crs or crs
 
 
 def _finite(shapes: Iterable[BaseGeometry], area: str) -> np.ndarray:
@@ -130,6 +134,10 @@ def _reproject(geometry: BaseGeometry, source: object, grid: GeoGrid, area: str)
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise AreaError(f"the area {area} cannot be expressed in the scene's CRS; check its coordinates and its CRS")
     return moved
+
+
+def _shapeless(area: str, error: Exception) -> AreaError:
+    return AreaError(f"the area {area} has no shape that can be computed with ({error}); mend the layer")
 
 
 def _unknown(crs: object) -> AreaError:

@@ -9,6 +9,7 @@
     │   │   └── OutsideError    it does not meet the scene
     │   ├── LabelError          a label file or a set of training images
     │   └── OutputError         the place to write to
+    │       └── BusyError       another run is writing there
     ├── DownloadError           a file that could not be fetched            exit code 1
     ├── EngineError             the engine or device is not available       exit code 1
     ├── TrainingError           a training run that cannot go on            exit code 1
@@ -18,8 +19,13 @@ A message is one sentence that says what is wrong, where, and what to do.
 """
 
 _NO_MEMORY = (  # what libraries say that have errors of their own
-    *("failed to allocate", "cannot allocate", "can't alloc", "bad_alloc", "out of memory"),
-    *("failed to map segment", "can't start new thread"),
+    "failed to allocate",
+    "cannot allocate",
+    "can't alloc",
+    "bad_alloc",
+    "out of memory",
+    "failed to map segment",
+    "can't start new thread",
 )
 
 
@@ -61,6 +67,10 @@ class LabelError(InputError):
 
 class OutputError(InputError):
     """The output cannot be written."""
+
+
+class BusyError(OutputError):
+    """Another run is writing the output."""
 
 
 class DownloadError(GeodetectError):

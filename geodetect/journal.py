@@ -21,7 +21,7 @@ from geodetect import __version__
 from geodetect.config import ClassRules
 from geodetect.detections import Detections
 from geodetect.engines import Engine
-from geodetect.errors import OutputError
+from geodetect.errors import BusyError, OutputError
 from geodetect.package import ModelPackage
 from geodetect.plan import Plan
 from geodetect.scene import Scene
@@ -33,6 +33,7 @@ _SCHEMA = """
     CREATE TABLE IF NOT EXISTS finished (first INTEGER PRIMARY KEY, past INTEGER NOT NULL, detections BLOB NOT NULL);
 """
 _FAULTS = sqlite3.Error, UnicodeDecodeError  # the latter where SQLite quotes what is damaged
+_DAMAGED = "not a database", "not a journal", "malformed", "no such", "unsupported", "decode"
 _CHANGED = {  # what is said where a part of the identity differs
     "geodetect": "it was begun by another version of geodetect",
     "scene": "the scene has changed",
@@ -59,7 +60,7 @@ class Journal:
         """Open the output's journal or begin one.
 
         Raises:
-            OutputError: another run is writing the output.
+            BusyError: another run is writing the output.
         """
         output = output.resolve()
         self.path = output.with_name(f".{output.name}.journal")
@@ -70,8 +71,9 @@ class Journal:
             self._database = self._opened()
         except _FAULTS as error:
             if "is locked" in str(error):
-                raise OutputError(f"another run is writing {output}; wait for its end, or give another name") from error
-            self._remove()  # damaged: what it held is lost, and soon done again
+                raise BusyError(f"another run is writing {output}; wait for its end, or give another name") from error
+            if any(sign in str(error) for sign in _DAMAGED):
+                self._remove()  # what it held is lost, and soon done again
             self._begin()
 
     @property
@@ -155,7 +157,7 @@ class Journal:
         """Give the output free; `keep` what is finished, if anything is, for another run to go on with."""
         with contextlib.suppress(*_FAULTS):
             self._database.close()
-        if not (keep and self.done):
+        if not (keep and (self.done or self.lacking)):  # another run's may be there, and sound
             self._remove()
 
     def _begin(self) -> None:

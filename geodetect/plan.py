@@ -64,12 +64,13 @@ class Plan:
         return (self.letterbox.scale_x, self.letterbox.scale_y) != (1.0, 1.0)
 
     def blocks(self, least: int) -> list[range]:
-        """Return the tiles' indices in blocks of whole rows, each but the last of `least` tiles or more."""
-        starts = [0]
-        for index in range(1, len(self.windows)):
-            if self.windows[index].row != self.windows[index - 1].row and index - starts[-1] >= least:
+        """Return the tiles' indices in blocks of whole rows, about `least` or more each and as equal as rows allow."""
+        total, starts = len(self.windows), [0]
+        share = total / max(1, total // least)
+        for index in range(1, total):
+            if self.windows[index].row != self.windows[index - 1].row and index >= share * len(starts):
                 starts.append(index)
-        return [range(first, past) for first, past in pairwise([*starts, len(self.windows)]) if first < past]
+        return [range(first, past) for first, past in pairwise([*starts, total]) if first < past]
 
     @property
     def cache_bytes(self) -> int:

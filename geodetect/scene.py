@@ -124,6 +124,7 @@ class Scene:
                 why = "no memory is left for its blocks; free some, or copy it by gdal_translate -co TILED=YES"
             elif self.is_remote:
                 fetch_anew(self.path)
+                why = "the connection broke off, or it is damaged there; try again"
             raise SceneError(
                 f"{self.path} cannot be read at column {window.col}, row {window.row}: {why} (GDAL: {reason_of(error)})"
             ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ _ASK_EVERY = 2.0  # s between two questions after the workers, whose answer is l
 
 class Cluster:
     """A cluster's workers, each of whose threads is a slot. Close it; the cluster stays."""
+
+    patience = 300.0  # s; a scene, or a block of one, that a thread is amid cannot be taken from it
 
     def __init__(self, address: str) -> None:
         """Connect to a scheduler, such as `tcp://10.0.0.1:8786`.
@@ -39,6 +42,8 @@ class Cluster:
             raise EngineError(
                 f"no Dask scheduler answers at {address} ({' '.join(str(error).split())[:200]}); check the address"
             ) from error
+        with contextlib.suppress(TimeoutError):  # they take some seconds to start
+            self._client.wait_for_workers(1, timeout=_PATIENCE)
         if not self.slots:
             self.close()
             raise EngineError(

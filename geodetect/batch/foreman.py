@@ -17,11 +17,12 @@ from geodetect.batch.record import Record
 from geodetect.batch.state import State
 from geodetect.batch.work import Block, Done, Failed, Job, Outside, Split, detect_block, detect_scene
 from geodetect.batch.workers import Lost
-from geodetect.errors import EngineError, OutputError
+from geodetect.errors import BusyError, EngineError, OutputError
 from geodetect.journal import Journal
-from geodetect.pipeline import NOTHING_VALID
+from geodetect.prediction import NOTHING_VALID
 from geodetect.progress import Caution, Reporter
 
+_BUSY = 2.0  # s between two looks at an output that another run writes
 _BEAT = 0.5  # s: progress is told, and a Ctrl-C heard, at least so often
 _PAUSE = 1.0  # s before the second attempt, twice as long before each further one
 
@@ -36,6 +37,10 @@ class Workers(Protocol):
     @property
     def slots(self) -> int:
         """See above."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds in which work that an earlier run left to them ends."""
 
     def threads(self, tasks: int) -> int:
         """Return how many cores each of so many tasks may take."""
@@ -154,7 +159,10 @@ class Foreman:
         return _Task(order)
 
     def _share(self, order: _Order) -> None:
-        """Give a scene's work its share of the cores: where tasks are fewer than workers, each gets more."""
+        """Give a scene's work its share of the cores: where tasks are fewer than workers, each gets more.
+
+        Not the last ones of many: an engine with other threads would have to be opened first.
+        """
         tasks = max(self._scenes, len(self._waiting) + sum(max(1, one.left) for one in self._orders))
         job = self._job(order.record)
         threads = job.config.threads or self._workers.threads(tasks)
@@ -190,7 +198,7 @@ class Foreman:
         try:
             journal = Journal(Path(order.job.output))
         except OutputError as error:
-            return self._missed(task, Failed(str(error), True))
+            return self._missed(task, Failed(str(error), True, isinstance(error, BusyError)))
         try:
             why = journal.recall(split.identity, split.tiles, split.n_classes)
         except OutputError as error:
@@ -237,15 +245,23 @@ class Foreman:
     def _missed(self, task: _Task, failed: Failed) -> None:
         """Try a task again where that may help, after a while; else give up its scene."""
         order = task.order
+        if failed.busy and time.monotonic() < order.begun + self._workers.patience:
+            self._put_off(task, _BUSY)
+            if failed.reason not in self._told:
+                self._told.add(failed.reason)
+                self._reporter.note(f"{failed.reason}; it is waited for")
+            return
         if failed.again and task.attempt <= self._retries:
-            when = time.monotonic() + _PAUSE * 2 ** (task.attempt - 1)
-            heapq.heappush(self._later, (when, next(self._number), replace(task, attempt=task.attempt + 1)))
+            self._put_off(replace(task, attempt=task.attempt + 1), _PAUSE * 2 ** (task.attempt - 1))
             order.record = replace(order.record, attempts=order.record.attempts + 1, reason=failed.reason)
             self._changed.append(order.record)
             self._reporter.note(f"{order.record.output}: {failed.reason}; it is tried again")
             return
         self._end(order, state="failed", reason=failed.reason)
         self._reporter.note(Caution(f"failed: {failed.reason}"))
+
+    def _put_off(self, task: _Task, pause: float) -> None:
+        heapq.heappush(self._later, (time.monotonic() + pause, next(self._number), task))
 
     def _end(self, order: _Order, **what: Any) -> None:
         if order.journal:

@@ -18,7 +18,7 @@ from geodetect.batch.names import output_names
 from geodetect.batch.record import Record
 from geodetect.batch.report import write_report, write_summary
 from geodetect.batch.report.summary import MAP, TABLE
-from geodetect.batch.state import State, as_left, check_begun
+from geodetect.batch.state import State, as_left, check_begun, none_begun
 from geodetect.batch.terms import check_same, describe, ending_of, settled
 from geodetect.batch.work import Job, engine_of
 from geodetect.batch.workers import LocalWorkers, local_slots
@@ -31,7 +31,7 @@ from geodetect.pipeline import Detector
 from geodetect.progress import SILENT, Caution, Reporter
 from geodetect.shown import shown_path
 
-BLOCK = 64  # tiles: a larger scene is looked at in blocks, by several workers and with less to do again
+BLOCK = 64  # tiles: a scene of twice as many is looked at in blocks, by several workers and with less to do again
 REPORT = "report.html"
 QUICKLOOKS = "quicklooks"
 _REPORT_EVERY = 60  # s, and twenty times what it takes to write
@@ -69,7 +69,7 @@ class BatchOptions:
         workers: processes on this machine; None: as many as it has cores and memory for.
         scheduler: address of a Dask scheduler whose workers do it instead.
         retries: how often a scene is tried again where a worker or a server was at fault.
-        block: scenes of more tiles are shared out in blocks of so many; 0: never.
+        block: scenes of at least twice as many tiles are shared out in blocks of about so many; 0: never.
         quicklooks: draw small pictures for the report.
     """
 
@@ -126,6 +126,8 @@ def run_batch(
     _make(folder)
     with State(folder, write=True) as state:
         begun = state.records()
+        if not begun and not scenes:
+            raise none_begun(folder)
         if begun and not (go_on or overwrite):
             done, plural = sum(record.state == "done" for record in begun), "s" if len(begun) > 1 else ""
             raise OutputError(
@@ -146,8 +148,10 @@ def run_batch(
             if begun and not go_on:
                 state.clear()
             scenes = [_rooted(scene) for scene in scenes]
-            _drop(state, scenes, reporter)
-            _add(state, scenes, ending, overwrite)
+            gone = _gone(state, scenes)
+            more = _more(state, gone, scenes, ending, overwrite)
+            _drop(state, gone, reporter)
+            state.add(more)
             _take_over(state, reporter)
             state.describe(about)
             return _work(state, workers, config, options, reporter)
@@ -161,7 +165,10 @@ def status(folder: str | Path) -> tuple[BatchResult, bool]:
     """
     folder = Path(folder).resolve()
     with State(folder) as state:
-        return BatchResult(folder, tuple(state.records()), state.about()), state.running
+        records, runs = state.records(), state.running
+        if not records and not runs:
+            raise none_begun(folder)
+        return BatchResult(folder, tuple(records), state.about()), runs
 
 
 def write_outputs(state: State, reporter: Reporter = SILENT) -> None:
@@ -177,7 +184,9 @@ def write_outputs(state: State, reporter: Reporter = SILENT) -> None:
             reporter.note(Caution(str(error)))
 
 
-def _work(state: State, workers: Any, config: DetectConfig, options: BatchOptions, reporter: Reporter) -> BatchResult:
+def _work(
+    state: State, workers: LocalWorkers | Cluster, config: DetectConfig, options: BatchOptions, reporter: Reporter
+) -> BatchResult:
     """Have all that is left done; write the report now and then, and at the end."""
     quick = state.folder / QUICKLOOKS if options.quicklooks else None
     about, started = state.about(), time.monotonic()
@@ -258,11 +267,15 @@ def _picture(record: Record) -> str:
     return f"{Path(record.output).stem}.jpg"
 
 
-def _drop(state: State, scenes: Collection[str], reporter: Reporter) -> None:
-    """Forget scenes that are not done and no longer named, if they were tried in vain or are no longer there."""
+def _gone(state: State, scenes: Collection[str]) -> list[Record]:
+    """Return the scenes that are not done and no longer named, and were tried in vain or are no longer there."""
     named = set(scenes)
     left = [as_left(record, state.folder) for record in state.records() if named and record.scene not in named]
-    dropped = [one for one in left if one.state != "done" and (one.reason or _is_missing(one.scene))]
+    return [one for one in left if one.state != "done" and (one.reason or _is_missing(one.scene))]
+
+
+def _drop(state: State, dropped: Sequence[Record], reporter: Reporter) -> None:
+    """Forget scenes, and what was begun of them."""
     for record in dropped:
         with contextlib.suppress(OutputError):  # another run's
             Journal(state.folder / record.output).close(keep=False)
@@ -276,9 +289,10 @@ def _is_missing(scene: str) -> bool:
     return os.path.isabs(scene) and not scene.startswith("/vsi") and not os.path.lexists(scene)
 
 
-def _add(state: State, scenes: Sequence[str], ending: str, overwrite: bool) -> None:
-    """Add the scenes that are not there yet; raises OutputError where an output would be lost."""
-    there = state.records()
+def _more(state: State, gone: Sequence[Record], scenes: Sequence[str], ending: str, overwrite: bool) -> list[Record]:
+    """Return the scenes that are not there yet; raises OutputError where an output would be lost."""
+    dropped = {record.scene for record in gone}
+    there = [record for record in state.records() if record.scene not in dropped]
     known = {record.scene for record in there}
     scenes = [scene for scene in scenes if scene not in known]
     names = output_names(scenes, ending, [record.output for record in there])
@@ -288,7 +302,7 @@ def _add(state: State, scenes: Sequence[str], ending: str, overwrite: bool) -> N
             f"{len(lost):,} output{'s' if len(lost) > 1 else ''} exist{'' if len(lost) > 1 else 's'} in "
             f"{state.folder}, such as {lost[0]}; give another folder, or --overwrite to replace them"
         )
-    state.add(Record(scene, name) for scene, name in zip(scenes, names, strict=True))
+    return [Record(scene, name) for scene, name in zip(scenes, names, strict=True)]
 
 
 def _rooted(scene: str) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ _LOCK = ".batch.lock"
 _MOST = 2**53  # of whatever is counted
 _NAME = 255  # bytes of a file's name
 _TEXT = 100_000  # characters of a text
-_TEXTS = *("title", "model", "model_version", "model_sha256", "licence", "attribution"), *("begun", "engine", "ending")
+_TEXTS = "title", "model", "model_version", "model_sha256", "licence", "attribution", "begun", "engine", "ending"
 _KINDS = {"palette": dict, "settings": dict, "geodetect": str} | dict.fromkeys(_TEXTS, str)
 _FIELDS = tuple(field.name for field in fields(Record))
 _SCHEMA = """
@@ -140,7 +140,7 @@ class State:
             self._database.execute("DELETE FROM batch")
 
     @contextlib.contextmanager
-    def _writing(self) -> Any:
+    def _writing(self) -> Iterator[None]:
         try:
             with self._database:
                 yield
@@ -161,6 +161,11 @@ def check_begun(folder: Path) -> None:
     """Raise OutputError where no batch was begun in a folder."""
     if not (folder / FILE).is_file():
         raise OutputError(f"no batch is in {folder}: it has no {FILE}; give the folder of a batch")
+
+
+def none_begun(folder: Path) -> OutputError:
+    """Return the error of a batch that ended before it took its scenes."""
+    return OutputError(f"the batch in {folder} has no scenes yet; give them, as if it were new")
 
 
 def as_left(record: Record, folder: Path) -> Record:
@@ -221,7 +226,7 @@ def _is_time(value: object) -> bool:
 def _locked(folder: Path) -> sqlite3.Connection:
     """Return a lock on the folder that ends with this process or when it is closed."""
     try:
-        lock = sqlite3.connect(folder / _LOCK, timeout=0, isolation_level=None)
+        lock = sqlite3.connect(folder / _LOCK, timeout=0.5, isolation_level=None)  # s: others ask for a moment
         lock.execute("PRAGMA journal_mode = MEMORY")  # no file beside it
         lock.execute("BEGIN EXCLUSIVE")
     except (sqlite3.Error, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from geodetect.config import DetectConfig
 from geodetect.detections import Detections
 from geodetect.engines import open_engine
 from geodetect.errors import (
+    BusyError,
     EngineError,
     GeodetectError,
     InputError,
@@ -46,7 +47,7 @@ class Job:
         scene: path or URL, absolute: workers have folders of their own.
         output: file to write, absolute.
         config: settings.
-        block: a scene of more tiles is looked at in blocks of so many; 0: never.
+        block: a scene of at least twice as many tiles is looked at in blocks of about so many; 0: never.
         quicklook: picture to draw, or None.
         model: SHA-256 of the model's weights.
         engine: see `journal.engine_identity`.
@@ -112,10 +113,12 @@ class Failed:
     Attributes:
         reason: one sentence.
         again: whether another attempt may do better: a server or a machine was at fault, not what was given.
+        busy: another run is writing the output.
     """
 
     reason: str
     again: bool
+    busy: bool = False
 
 
 _local = threading.local()  # of each thread that works: a cluster's workers may have several
@@ -223,12 +226,12 @@ def _tried(job: Job, work: Callable[[], Any]) -> Any:
     try:
         return work()
     except OutsideError as error:
-        return Outside(shown(str(error)))
+        return Outside(shown(str(error).partition("; check")[0]))  # with many scenes there is nothing amiss
     except GeodetectError as error:
         remote = "://" in job.scene or job.scene.startswith("/vsi")
         elsewhere = isinstance(error, OutputError) or (isinstance(error, SceneError) and remote)
         again = elsewhere or not isinstance(error, InputError) or lacks_memory(error)
-        failed = Failed(shown(str(error)), again)
+        failed = Failed(shown(str(error)), again, isinstance(error, BusyError))
     except Exception as error:
         text = " ".join(str(error).split()) or "no message"
         if lacks_memory(error):

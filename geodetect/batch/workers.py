@@ -41,6 +41,8 @@ class LocalWorkers:
         slots: how many jobs can be worked on at once.
     """
 
+    patience = 0.0  # s; workers of an earlier run end with it
+
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self._starter = ThreadPoolExecutor(1, "starter")
@@ -66,6 +68,10 @@ class LocalWorkers:
         except BrokenProcessPool:  # it died while it had nothing to do
             self._busy.pop(told).end()
             return self._start(told, work, *words)
+        except (OSError, RuntimeError, MemoryError) as error:  # of a machine at its limits
+            self._busy.pop(told).end()
+            told.set_exception(Lost(f"no process could be started ({error})"))
+            return None
         running.add_done_callback(lambda ended: self._ended(told, ended))
         return None
 
@@ -105,8 +111,9 @@ class _Slot:
 
     def end(self) -> None:
         """Have the process end, at once where it is not at work."""
-        if self._context.process is not None and os.name == "posix":  # elsewhere this would not let it clear up
-            self._context.process.terminate()
+        process = self._context.process
+        if process is not None and process.pid is not None and os.name == "posix":  # elsewhere it could not clear up
+            process.terminate()
         self._line.close()
 
 

@@ -51,7 +51,7 @@ _STATES = {
     default=64,
     metavar="N",
     show_default=True,
-    help="Share out scenes of more tiles among the workers, N at a time; 0: never.",
+    help="Share out scenes of 2 N tiles and more among the workers, about N at a time; 0: never.",
 )
 @click.option("--quicklooks/--no-quicklooks", default=True, help="Draw pictures for the report.  [default: yes]")
 @click.option("--allow-vsi", is_flag=True, help="Let lists name whatever GDAL opens, not only files and URLs.")

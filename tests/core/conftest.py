@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from running import MODEL, SIDE, write_scene
+from running import MODEL, SIDE, features, write_scene
 
 import geodetect
+from geodetect.batch.run import BatchOptions, run_batch
 from geodetect.demo.scene import draw_scene
 from geodetect.pipeline import DetectResult
 
@@ -45,3 +46,12 @@ def scenes(pixels, tmp_path_factory) -> list[str]:
         part = pixels[:, row : row + side, col : col + side]
         names.append(write_scene(folder / f"scene{number}.tif", part, row, col, compress="deflate"))
     return names
+
+
+@pytest.fixture(scope="module")
+def undisturbed(scenes, tmp_path_factory) -> dict[str, list]:
+    """What a batch finds in a folder of scenes, the module's own, when nothing goes wrong."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    paths = [str(path) for path in sorted(scenes.iterdir())]
+    run_batch(paths, folder, options=BatchOptions(workers=1, block=0), precision="float32", score=0.3)
+    return features(folder)

@@ -13,7 +13,7 @@ from faults import Here, command, complete, ended, finished, told, whole
 from running import features, write_scene
 
 from geodetect.batch import run
-from geodetect.batch.run import BatchOptions, run_batch, status
+from geodetect.batch.run import status
 from geodetect.batch.state import FILE
 
 resource = pytest.importorskip("resource", reason="no such limits")
@@ -27,14 +27,6 @@ def scenes(pixels, tmp_path_factory) -> Path:
     write_scene(folder / "scene0.tif", pixels[:, :640, :640])
     write_scene(folder / "scene1.tif", pixels, 2000)
     return folder
-
-
-@pytest.fixture(scope="module")
-def undisturbed(scenes, tmp_path_factory) -> dict[str, list]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    paths = [str(path) for path in sorted(scenes.iterdir())]
-    run_batch(paths, folder, options=BatchOptions(workers=1, block=0), precision="float32", score=0.3)
-    return features(folder)
 
 
 @pytest.fixture

@@ -47,14 +47,6 @@ def scenes(pixels, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def undisturbed(scenes, tmp_path_factory) -> dict[str, list]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    paths = [str(path) for path in sorted(scenes.iterdir())]
-    run_batch(paths, folder, options=BatchOptions(workers=1, block=0), precision="float32", score=0.3)
-    return features(folder)
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_block_that_fails_once_is_tried_again(scenes, undisturbed, tmp_path, fault):
     """The third block: what was found in those before is kept, and that of the third is there once."""

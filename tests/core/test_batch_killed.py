@@ -14,7 +14,7 @@ import pytest
 from faults import begun, command, finished, whole, workers_of
 from running import features, write_scene
 
-from geodetect.batch.run import BatchOptions, run_batch, status
+from geodetect.batch.run import status
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 
@@ -26,14 +26,6 @@ def scenes(pixels, tmp_path_factory) -> Path:
     for number in range(6):
         write_scene(folder / f"scene{number}.tif", pixels[:, ::-1] if number % 2 else pixels, col=1400 * number)
     return folder
-
-
-@pytest.fixture(scope="module")
-def undisturbed(scenes, tmp_path_factory) -> dict[str, list]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    paths = [str(path) for path in sorted(scenes.iterdir())]
-    run_batch(paths, folder, options=BatchOptions(workers=1, block=0), precision="float32", score=0.3)
-    return features(folder)
 
 
 def test_a_worker_that_is_killed_is_replaced(scenes, undisturbed, tmp_path):

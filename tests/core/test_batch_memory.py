@@ -15,7 +15,7 @@ from running import MODEL, features, write_scene
 
 from geodetect import registry
 from geodetect.batch import workers
-from geodetect.batch.run import BatchOptions, run_batch, status
+from geodetect.batch.run import status
 from geodetect.batch.workers import local_slots
 
 resource = pytest.importorskip("resource", reason="no such limits")
@@ -35,14 +35,6 @@ def scenes(pixels, tmp_path_factory) -> Path:
     block = {"interleave": "pixel", "compress": "deflate", "blockysize": pixels.shape[1]}
     write_scene(folder / "scene3.tif", wide, 6000, **block)
     return folder
-
-
-@pytest.fixture(scope="module")
-def undisturbed(scenes, tmp_path_factory) -> dict[str, list]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    paths = [str(path) for path in sorted(scenes.iterdir())]
-    run_batch(paths, folder, options=BatchOptions(workers=1, block=0), precision="float32", score=0.3)
-    return features(folder)
 
 
 def peak(process: psutil.Process) -> int:

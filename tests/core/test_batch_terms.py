@@ -93,3 +93,24 @@ def test_what_would_fail_for_every_scene_fails_at_once(scenes, tmp_path):
     (tmp_path / "c" / "scene1_detections.gpkg").touch()
     with pytest.raises(OutputError, match=r"1 output exists in .*, such as scene1_detections.gpkg"):
         run_batch(scenes, tmp_path / "c")
+
+
+def test_a_batch_that_took_no_scenes_is_told(scenes, tmp_path):
+    with pytest.raises(InputError, match="no model is called"):
+        run_batch(scenes[:1], tmp_path, model="no-such-model")
+    with pytest.raises(OutputError, match="has no scenes yet; give them"):
+        run_batch([], tmp_path, go_on=True)
+    with pytest.raises(OutputError, match="has no scenes yet"):
+        status(tmp_path)
+    result = run_batch(scenes[:1], tmp_path, go_on=True, options=BatchOptions(workers=1), **SETTINGS)
+    assert result.records[0].state == "done"
+
+
+def test_a_run_that_is_refused_drops_nothing(scenes, tmp_path):
+    lost = tmp_path / "lost.tif"
+    lost.write_text("no raster")
+    before = run_batch([str(lost), scenes[0]], tmp_path / "out", options=BatchOptions(workers=1), **SETTINGS).records
+    (tmp_path / "out" / "scene1_detections.gpkg").touch()
+    with pytest.raises(OutputError, match="1 output exists"):
+        run_batch(scenes[:2], tmp_path / "out", go_on=True)
+    assert status(tmp_path / "out")[0].records == before

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
@@ -13,14 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from geodetect.batch import workers
+from geodetect.batch import cluster, foreman, workers
 from geodetect.batch.foreman import Foreman
 from geodetect.batch.record import Record
 from geodetect.batch.state import State
-from geodetect.batch.work import Block, Done, Job, Split
+from geodetect.batch.work import Block, Done, Failed, Job, Split
 from geodetect.batch.workers import LocalWorkers, Lost
 from geodetect.config import DetectConfig
 from geodetect.detections import Detections
+from geodetect.errors import EngineError
 from geodetect.progress import SILENT
 
 
@@ -52,10 +56,10 @@ def threads_of(tmp_path: Path, scenes: list[str], slots: int, threads: int | Non
     with State(tmp_path, write=True) as state:
         state.add(Record(scene, f"{scene}.gpkg") for scene in scenes)
         noting = Noting(slots)
-        foreman = Foreman(
+        work = Foreman(
             state, noting, lambda record: Job(record.scene, str(tmp_path / record.output), config), 0, SILENT
         )
-        while foreman.turn():
+        while work.turn():
             pass
         noting.close()
         assert {record.state for record in state.records()} == {"done"}
@@ -137,3 +141,59 @@ def test_ctrl_c_is_one_line_however_early(tmp_path, delay, write_raster, pixels)
 
 def processes_of(parent: int) -> list[psutil.Process]:
     return psutil.Process(parent).children()
+
+
+def test_a_process_that_cannot_be_started_is_lost(monkeypatch):
+    def start(process):
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    pool = LocalWorkers(1)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(workers.SpawnProcess, "start", start)
+            with pytest.raises(Lost, match="no process could be started"):
+                pool.submit(os.getppid).result(timeout=60)
+        assert pool.submit(os.getppid).result(timeout=60) == os.getpid()
+    finally:
+        pool.close()
+
+
+@pytest.mark.parametrize(("patience", "state"), [(60, "done"), (0, "failed")])
+def test_what_an_earlier_run_left_to_a_cluster_is_waited_for(tmp_path, monkeypatch, patience, state):
+    """A thread of Dask's cannot be taken from what it is amid."""
+    monkeypatch.setattr(foreman, "_BUSY", 0.01)
+
+    class Busy(LocalWorkers):
+        tries = 0
+
+        def submit(self, work, *words) -> Future:
+            self.tries += 1
+            future: Future = Future()
+            busy = Failed("another run is writing it", True, busy=True)
+            future.set_result(busy if self.tries < 5 else Done({}, 1, "", ()))
+            return future
+
+    pool = Busy(1)
+    pool.patience = patience
+    with State(tmp_path, write=True) as states:
+        states.add([Record("a", "a.gpkg")])
+        job = Job("a", str(tmp_path / "a.gpkg"), DetectConfig())
+        work = Foreman(states, pool, lambda record: job, 0, SILENT)
+        while work.turn():
+            pass
+        (record,) = states.records()
+    assert (record.state, record.attempts) == (state, 1)
+
+
+def test_a_cluster_s_first_worker_is_waited_for(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as machines:
+        monkeypatch.setattr(cluster, "_PATIENCE", 0.5)
+        with pytest.raises(EngineError, match="has no workers; start some"):
+            cluster.Cluster(machines.scheduler_address)
+        monkeypatch.setattr(cluster, "_PATIENCE", 30)
+        starting = threading.Timer(0.5, machines.scale, [1])
+        starting.start()
+        with contextlib.closing(cluster.Cluster(machines.scheduler_address)) as ours:
+            assert ours.slots >= 1
+        starting.join()

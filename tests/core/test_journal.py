@@ -319,3 +319,25 @@ def test_it_may_be_written_by_another_thread(tmp_path):
         thread.start()
         thread.join()
         assert journal.done == 1
+
+
+def test_only_a_damaged_journal_is_removed(output, monkeypatch):
+    """Not one that cannot be opened now, for want of handles or rights."""
+    journal = Journal(output)
+    journal.recall(THIS, 9, 1)
+    journal.add(range(3), some(2))
+    journal.close(keep=True)
+    opened = Journal._opened
+
+    def out_of_handles(self, path=None):
+        if path is None:
+            raise sqlite3.OperationalError("unable to open database file")
+        return opened(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_opened", out_of_handles)
+        without = Journal(output)
+        without.close(keep=True)
+    assert without.lacking == "unable to open database file"
+    with Journal(output) as again:
+        assert (again.recall(THIS, 9, 1), again.done) == ("", 3)

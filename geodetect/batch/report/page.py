@@ -217,7 +217,7 @@ def _colours(classes: Sequence[str], palette: Mapping[str, Any]) -> str:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {shown(str(key)): _setting(one) for key, one in value.items() if one is not None}
+        return {shown(str(key)): _setting(one) for key, one in value.items() if one not in (None, [], ())}
     return "" if value is None else shown(str(value))
 
 
