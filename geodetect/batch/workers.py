@@ -61,19 +61,24 @@ class LocalWorkers:
 
     def _start(self, told: Future, work: Callable[..., Any], *words: Any) -> None:
         """Give a worker its work; in a thread of its own, so that a Ctrl-C leaves no process half started."""
-        slot = self._busy[told] = self._free.pop() if self._free else _Slot()
+        slot = self._busy[told] = self._spare()
         _turn_deaf()
         try:
             running = slot.executor.submit(_do, work, *words)
-        except BrokenProcessPool:  # it died while it had nothing to do
-            self._busy.pop(told).end()
-            return self._start(told, work, *words)
         except (OSError, RuntimeError, MemoryError) as error:  # of a machine at its limits
             self._busy.pop(told).end()
             told.set_exception(Lost(f"no process could be started ({error})"))
-            return None
-        running.add_done_callback(lambda ended: self._ended(told, ended))
-        return None
+        else:
+            running.add_done_callback(lambda ended: self._ended(told, ended))
+
+    def _spare(self) -> _Slot:
+        """Return a worker that has nothing to do, and did not die meanwhile; a new one where there is none."""
+        while self._free:
+            slot = self._free.pop()
+            if slot.lives:
+                return slot
+            slot.end()
+        return _Slot()
 
     def _ended(self, told: Future, ended: Future) -> None:
         """Free the worker, or forget it where it died; called from an executor's thread."""
@@ -108,6 +113,12 @@ class _Slot:
         self._context = _Context()
         theirs, self._line = self._context.Pipe(duplex=False)
         self.executor = ProcessPoolExecutor(1, self._context, _begin, (theirs,))
+
+    @property
+    def lives(self) -> bool:
+        """Whether its process, which is started with its first work, has not ended."""
+        process = self._context.process
+        return process is not None and process.is_alive()
 
     def end(self) -> None:
         """Have the process end, at once where it is not at work."""
