@@ -22,7 +22,7 @@ chromium:  # the tests look at the report of a batch in it
 
 test: .venv-full/ready chromium  ## everything, with MindSpore and ONNX Runtime
 	$(FULL) pytest -n 2 --dist loadfile tests/core tests/plugin tests/test_notebooks.py
-	$(FULL) pytest tests/train $(PIPELINES:%=--ignore=%)
+	$(FULL) pytest -n 2 --dist loadfile tests/train $(PIPELINES:%=--ignore=%)
 	$(FULL) pytest $(PIPELINES)
 
 lint: .venv-full/ready
