@@ -40,7 +40,7 @@ EDGES = (0, 16, 32, 64, 128, np.inf)  # of an object's size, px: the side of a s
 RECALLS = ("", "objects", "recall")
 ALARMS = ("", "images", "Mpx", "false alarms", "a Mpx", "images with one")
 HEADINGS = ("", "objects", "AP50", "AP", "best F1", "at score", "F1", "precision", "recall")
-COUNTS = (1, 10, 1000)  # detections an image that count: scenes have more than COCO's photographs
+COUNTS = ScoreSettings().counts(scenes=True)  # detections an image that count, of tiles too
 
 
 def in_tiles(package: ModelPackage, index: Index, precision: str) -> Detections:

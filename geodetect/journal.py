@@ -25,6 +25,7 @@ from geodetect.errors import BusyError, OutputError
 from geodetect.package import ModelPackage
 from geodetect.plan import Plan
 from geodetect.scene import Scene
+from geodetect.sqlitefile import FAULTS, refuse_queries
 from geodetect.survey import sample
 
 _ROW = np.dtype([("box", "<f8", 4), ("score", "<f4"), ("label", "<i4"), ("tile", "<i4")])
@@ -32,8 +33,7 @@ _SCHEMA = """
     CREATE TABLE IF NOT EXISTS identity (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS finished (first INTEGER PRIMARY KEY, past INTEGER NOT NULL, detections BLOB NOT NULL);
 """
-_FAULTS = sqlite3.Error, UnicodeDecodeError  # the latter where SQLite quotes what is damaged
-_DAMAGED = "not a database", "not a journal", "malformed", "no such", "unsupported", "decode"
+_DAMAGED = "not a database", "malformed", "no such", "unsupported", "decode"
 _CHANGED = {  # what is said where a part of the identity differs
     "geodetect": "it was begun by another version of geodetect",
     "scene": "the scene has changed",
@@ -69,7 +69,7 @@ class Journal:
         self.lacking = ""
         try:
             self._database = self._opened()
-        except _FAULTS as error:
+        except FAULTS as error:
             if "is locked" in str(error):
                 raise BusyError(f"another run is writing {output}; wait for its end, or give another name") from error
             if any(sign in str(error) for sign in _DAMAGED):
@@ -109,13 +109,13 @@ class Journal:
                 if not why:
                     self.finished, self.found = self._stored(tiles, n_classes)
                     return ""
-        except (*_FAULTS, ValueError):
+        except (*FAULTS, ValueError):
             why = "its journal is damaged"
         self.clear()
         try:
             with self._database:
                 self._database.executemany("INSERT INTO identity VALUES (?, ?)", identity.items())
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._unwritable(error) from error
         return why
 
@@ -126,7 +126,7 @@ class Journal:
             with self._database:
                 self._database.execute("DELETE FROM finished")
                 self._database.execute("DELETE FROM identity")
-        except _FAULTS:  # damaged, or of another make
+        except FAULTS:  # damaged, or of another make
             self._database.close()
             self._remove()
             self._begin()
@@ -143,7 +143,7 @@ class Journal:
             with self._database:
                 values = span.start, span.stop, rows.tobytes()
                 self._database.execute("INSERT INTO finished VALUES (?, ?, ?)", values)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise self._unwritable(error) from error
         self.finished.append(span)
 
@@ -155,7 +155,7 @@ class Journal:
 
     def close(self, keep: bool) -> None:
         """Give the output free; `keep` what is finished, if anything is, for another run to go on with."""
-        with contextlib.suppress(*_FAULTS):
+        with contextlib.suppress(*FAULTS):
             self._database.close()
         if not (keep and (self.done or self.lacking)):  # another run's may be there, and sound
             self._remove()
@@ -164,7 +164,7 @@ class Journal:
         """Make a new file; where there can be none, one in memory."""
         try:
             self._database = self._opened()
-        except _FAULTS as error:  # a folder of that name, a network that knows no locks
+        except FAULTS as error:  # a folder of that name, a network that knows no locks
             self.lacking = str(error)
             self._database = self._opened(":memory:")
 
@@ -181,9 +181,7 @@ class Journal:
             database.execute("PRAGMA locking_mode = EXCLUSIVE")
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
-            database.execute("PRAGMA trusted_schema = OFF")
-            if database.execute("SELECT 1 FROM sqlite_master WHERE type IN ('view', 'trigger')").fetchone():
-                raise sqlite3.DatabaseError("not a journal: it holds queries")  # which may take for ever
+            refuse_queries(database)
             database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         except BaseException:
             database.close()

@@ -57,8 +57,8 @@ class _Order:
     """A scene that is worked on."""
 
     record: Record
-    job: Job
     begun: float
+    job: Job = field(init=False)
     journal: Journal | None = None  # of a scene that is looked at in blocks
     identity: dict[str, str] = field(default_factory=dict)
     left: int = 0  # blocks that are not done
@@ -152,7 +152,7 @@ class Foreman:
 
     def _begun(self, record: Record) -> _Task:
         record = replace(record, state="running", reason="", attempts=record.attempts + 1)
-        order = _Order(record, self._job(record), time.monotonic())
+        order = _Order(record, time.monotonic())
         self._orders.add(order)
         self._share(order)
         self._changed.append(record)

@@ -147,9 +147,10 @@ def run_batch(
             check_same(before, about)
             if begun and not go_on:
                 state.clear()
+                begun = []
             scenes = [_rooted(scene) for scene in scenes]
-            gone = _gone(state, scenes)
-            more = _more(state, gone, scenes, ending, overwrite)
+            gone = _gone(begun, folder, scenes)
+            more = _more(begun, gone, folder, scenes, ending, overwrite)
             _drop(state, gone, reporter)
             state.add(more)
             _take_over(state, reporter)
@@ -267,10 +268,10 @@ def _picture(record: Record) -> str:
     return f"{Path(record.output).stem}.jpg"
 
 
-def _gone(state: State, scenes: Collection[str]) -> list[Record]:
+def _gone(records: Sequence[Record], folder: Path, scenes: Collection[str]) -> list[Record]:
     """Return the scenes that are not done and no longer named, and were tried in vain or are no longer there."""
     named = set(scenes)
-    left = [as_left(record, state.folder) for record in state.records() if named and record.scene not in named]
+    left = [as_left(record, folder) for record in records if named and record.scene not in named]
     return [one for one in left if one.state != "done" and (one.reason or _is_missing(one.scene))]
 
 
@@ -289,18 +290,20 @@ def _is_missing(scene: str) -> bool:
     return os.path.isabs(scene) and not scene.startswith("/vsi") and not os.path.lexists(scene)
 
 
-def _more(state: State, gone: Sequence[Record], scenes: Sequence[str], ending: str, overwrite: bool) -> list[Record]:
+def _more(
+    begun: Sequence[Record], gone: Sequence[Record], folder: Path, scenes: Sequence[str], ending: str, overwrite: bool
+) -> list[Record]:
     """Return the scenes that are not there yet; raises OutputError where an output would be lost."""
     dropped = {record.scene for record in gone}
-    there = [record for record in state.records() if record.scene not in dropped]
+    there = [record for record in begun if record.scene not in dropped]
     known = {record.scene for record in there}
     scenes = [scene for scene in scenes if scene not in known]
     names = output_names(scenes, ending, [record.output for record in there])
-    lost = [] if overwrite else [name for name in names if (state.folder / name).exists()]
+    lost = [] if overwrite else [name for name in names if (folder / name).exists()]
     if lost:
         raise OutputError(
             f"{len(lost):,} output{'s' if len(lost) > 1 else ''} exist{'' if len(lost) > 1 else 's'} in "
-            f"{state.folder}, such as {lost[0]}; give another folder, or --overwrite to replace them"
+            f"{folder}, such as {lost[0]}; give another folder, or --overwrite to replace them"
         )
     return [Record(scene, name) for scene, name in zip(scenes, names, strict=True)]
 

@@ -18,6 +18,7 @@ from typing import Any
 from geodetect.batch.record import STATES, Record
 from geodetect.errors import OutputError
 from geodetect.progress import Caution
+from geodetect.sqlitefile import FAULTS, refuse_queries
 
 FILE = "batch.sqlite"
 _LOCK = ".batch.lock"
@@ -56,15 +57,13 @@ class State:
             if not write:
                 check_begun(folder)
             self._database = sqlite3.connect(path, timeout=10)
-            self._database.execute("PRAGMA trusted_schema = OFF")
-            if self._database.execute("SELECT 1 FROM sqlite_master WHERE type IN ('view', 'trigger')").fetchone():
-                raise sqlite3.DatabaseError("not a database of tables alone")  # a view may take for ever
+            refuse_queries(self._database)
             if write:
                 self._database.executescript(_SCHEMA)
             else:  # a run that was killed amid a change leaves one to be undone, so it is not opened for reading only
                 self._database.execute("PRAGMA query_only = ON")
             self._database.execute("SELECT 1 FROM scenes, batch LIMIT 1").fetchone()
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes what is damaged
+        except FAULTS as error:
             self._release()
             broken = any(sign in str(error) for sign in ("not a database", "malformed", "no such"))
             hint = "is it the state of a batch? move it away to begin anew" if broken else "check the folder's rights"
@@ -229,7 +228,7 @@ def _locked(folder: Path) -> sqlite3.Connection:
         lock = sqlite3.connect(folder / _LOCK, timeout=0.5, isolation_level=None)  # s: others ask for a moment
         lock.execute("PRAGMA journal_mode = MEMORY")  # no file beside it
         lock.execute("BEGIN EXCLUSIVE")
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except FAULTS as error:
         if "locked" in str(error):
             raise OutputError(
                 f"another run is working in {folder}; wait for its end, or give another folder"

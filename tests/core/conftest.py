@@ -1,9 +1,12 @@
 """A drawn scene and what is found in it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from mosaics import quartered_in
 from running import MODEL, SIDE, features, write_scene
 
 import geodetect
@@ -55,3 +58,9 @@ def undisturbed(scenes, tmp_path_factory) -> dict[str, list]:
     paths = [str(path) for path in sorted(scenes.iterdir())]
     run_batch(paths, folder, options=BatchOptions(workers=1, block=0), precision="float32", score=0.3)
     return features(folder)
+
+
+@pytest.fixture
+def quartered(tmp_path) -> list[Path]:
+    """The results of 2 x 2 scenes of one raster."""
+    return quartered_in(tmp_path)

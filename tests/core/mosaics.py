@@ -16,7 +16,6 @@ from geodetect.detections import Detections
 from geodetect.features import from_detections
 from geodetect.grid import GeoGrid
 from geodetect.mosaic import MergeResult
-from geodetect.progress import Reporter
 from geodetect.schema import COLUMNS, LAYER
 
 UTM, NEXT_ZONE, MERCATOR, WGS84 = (CRS.from_epsg(code) for code in (32631, 32632, 3857, 4326))
@@ -70,6 +69,12 @@ def seen(objects: Detections, raster: GeoGrid, grid: GeoGrid, faded: float = 0.8
     return views[np.argsort(-views.scores, kind="stable")]
 
 
+def quartered_in(folder: Path) -> list[Path]:
+    """Write the results of 2 x 2 scenes of one raster."""
+    objects, raster = scattered(120, 90), grid_of((0, 0, SIDE, SIDE))
+    return [write(folder / f"{k}.gpkg", seen(objects, raster, grid), grid) for k, grid in enumerate(quarters(100))]
+
+
 def scattered(count: int, longest: float, seed: int = 0, margin: float = 0) -> Detections:
     """Return objects that lie apart from each other in the raster."""
     rng = np.random.default_rng(seed)
@@ -121,11 +126,3 @@ def runs(path: Path) -> list[dict]:
         {key: value for key, value in run.items() if key not in ("fid", "crs")} for run in geopackage.read_runs(path)
     ]
     return sorted(({k: v for k, v in run.items() if v is not None} for run in told), key=lambda run: run["run_id"])
-
-
-class Notes(Reporter):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)

@@ -32,7 +32,7 @@ class Telling(Reporter):
             raise Cancelled("stop")
 
     def note(self, message):
-        self.notes.append(str(message))
+        self.notes.append(message)
 
 
 def run(scene, **options) -> DetectResult:
@@ -62,6 +62,13 @@ def write_scene(path: Path, pixels: np.ndarray, row: int = 0, col: int = 0, **pr
     with rasterio.open(path, "w", **(usual | shape | profile)) as file:
         file.write(pixels)
     return str(path)
+
+
+def write_scenes(folder: Path, pixels: np.ndarray, count: int) -> Path:
+    """Write scenes of one picture, each other one upside down, side by side; return their folder."""
+    for number in range(count):
+        write_scene(folder / f"scene{number}.tif", pixels[:, ::-1] if number % 2 else pixels, col=1400 * number)
+    return folder
 
 
 def features(folder: Path) -> dict[str, list]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from faults import command, complete, ended, faulty
-from running import features, write_scene
+from running import features, write_scenes
 
 from geodetect.batch.run import BatchOptions, run_batch, status
 from geodetect.progress import Reporter
@@ -41,10 +41,7 @@ openvino.OpenVinoEngine.predict = predict
 @pytest.fixture(scope="module")
 def scenes(pixels, tmp_path_factory) -> Path:
     """A folder of three scenes of four tiles."""
-    folder = tmp_path_factory.mktemp("scenes")
-    for number in range(3):
-        write_scene(folder / f"scene{number}.tif", pixels[:, ::-1] if number % 2 else pixels, col=1400 * number)
-    return folder
+    return write_scenes(tmp_path_factory.mktemp("scenes"), pixels, 3)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

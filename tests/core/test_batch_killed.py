@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from faults import begun, command, finished, whole, workers_of
-from running import features, write_scene
+from running import features, write_scenes
 
 from geodetect.batch.run import status
 
@@ -22,10 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no such signals
 @pytest.fixture(scope="module")
 def scenes(pixels, tmp_path_factory) -> Path:
     """A folder of six scenes of four tiles."""
-    folder = tmp_path_factory.mktemp("scenes")
-    for number in range(6):
-        write_scene(folder / f"scene{number}.tif", pixels[:, ::-1] if number % 2 else pixels, col=1400 * number)
-    return folder
+    return write_scenes(tmp_path_factory.mktemp("scenes"), pixels, 6)
 
 
 def test_a_worker_that_is_killed_is_replaced(scenes, undisturbed, tmp_path):

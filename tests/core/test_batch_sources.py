@@ -8,21 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from listing import touch, write
+from running import Telling
 
 from geodetect.batch.sources import find_scenes, lists
 from geodetect.batch.sources.folders import natural_key
 from geodetect.errors import ConfigError, SceneError
-from geodetect.progress import Caution, Reporter
-
-
-class Telling(Reporter):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message):
-        self.notes.append(message)
+from geodetect.progress import Caution
 
 
 def test_a_raster_and_what_only_gdal_knows_are_taken_as_typed(tmp_path):

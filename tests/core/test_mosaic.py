@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pyproj
@@ -24,7 +23,6 @@ from mosaics import (
     TURNED,
     UTM,
     WGS84,
-    Notes,
     bounds_in,
     check_each_once,
     grid_of,
@@ -35,6 +33,7 @@ from mosaics import (
     write,
 )
 from rasterio.crs import CRS
+from running import Telling
 from running import run as detect
 
 from geodetect import boxes as geometry
@@ -46,13 +45,6 @@ from geodetect.grid import GeoGrid
 from geodetect.mosaic import merge_results
 from geodetect.progress import Caution
 from geodetect.schema import RUNS
-
-
-@pytest.fixture
-def quartered(tmp_path) -> list[Path]:
-    """The results of 2 x 2 scenes of one raster."""
-    objects, raster = scattered(120, 90), grid_of((0, 0, SIDE, SIDE))
-    return [write(tmp_path / f"{k}.gpkg", seen(objects, raster, grid), grid) for k, grid in enumerate(quarters(100))]
 
 
 @pytest.mark.parametrize("overlap", [100, 333, 1200])
@@ -209,7 +201,7 @@ def test_outlines_that_are_not_told_are_noted(tmp_path):
         write(tmp_path / f"{k}.gpkg", seen(objects, raster, grid), grid, footprint="")
         for k, grid in enumerate(quarters(400))
     ]
-    notes = Notes()
+    notes = Telling()
     merged = merge_results(paths, None, reporter=notes)
     assert "4 of 4 runs do not tell where their scene ends" in notes.notes[0]
     assert len(objects) <= len(merged.features) < 1.3 * len(objects)  # what is seen whole twice is still one
@@ -229,7 +221,7 @@ def test_scenes_without_crs_are_merged_only_where_that_makes_sense(tmp_path):
                 merge_results(paths, None)
             assert len(merge_results(paths[:1] * 2, None).features) == len(rows(paths[0]))
         else:
-            notes = Notes()
+            notes = Telling()
             merged = merge_results(paths, tmp_path / "merged.gpkg", reporter=notes)
             assert merged.features.crs is None
             assert any("no result has a CRS" in note and isinstance(note, Caution) for note in notes.notes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pyogrio
@@ -20,7 +19,6 @@ from mosaics import (
     TURNED,
     UTM,
     WGS84,
-    Notes,
     check_each_once,
     grid_of,
     quarters,
@@ -30,6 +28,7 @@ from mosaics import (
     seen,
     write,
 )
+from running import Telling
 
 from geodetect import geopackage
 from geodetect.detections import Detections
@@ -38,14 +37,6 @@ from geodetect.grid import GeoGrid
 from geodetect.mosaic import merge_results
 from geodetect.progress import Reporter
 from geodetect.schema import COLUMNS, LAYER
-
-
-@pytest.fixture
-def quartered(tmp_path) -> list[Path]:
-    """The results of 2 x 2 scenes of one raster."""
-    objects, raster = scattered(120, 90), grid_of((0, 0, SIDE, SIDE))
-    return [write(tmp_path / f"{k}.gpkg", seen(objects, raster, grid), grid) for k, grid in enumerate(quarters(100))]
-
 
 noisy = st.tuples(st.integers(0, 2**32), st.sampled_from([NORTH_UP, TURNED]), st.sampled_from([UTM, WGS84, None]))
 
@@ -199,7 +190,7 @@ def test_a_folder_stands_for_the_results_in_it(tmp_path, quartered):
     outline = np.array([shapely.box(0, 0, 1, 1)])
     geopackage.write_layer(folder / "summary.gpkg", "scenes", outline, {"scene": np.array(["a"], object)}, "EPSG:4326")
     (folder / ".hidden.gpkg").touch()
-    notes = Notes()
+    notes = Telling()
     once = merge_results([folder], folder / "merged.gpkg", reporter=notes)
     assert rows(once) == rows(merge_results(quartered, None))
     assert not notes.notes
@@ -225,15 +216,15 @@ def test_what_runs_do_not_share_is_told(tmp_path):
         for k, (crs, told) in enumerate(zip((None, None), scores, strict=True))
     ]
     far = write(tmp_path / "far.gpkg", scattered(2, 60), GeoGrid(SIDE, SIDE, Affine(5e-6, 0, 5, 0, -5e-6, 45), WGS84))
-    notes = Notes()
+    notes = Telling()
     merge_results(paths, None, reporter=notes)
     assert notes.notes == [
         "the runs had different least scores (ship 0.05 to 0.3): filter by score for the same everywhere"
     ]
-    notes = Notes()
+    notes = Telling()
     merge_results([paths[0], far], None, reporter=notes)
     assert notes.notes[0] == "the results are in 2 CRSs, and merged in EPSG:32631, which most features are in"
-    notes = Notes()
+    notes = Telling()
     merge_results([paths[0], far], None, crs="EPSG:4326", reporter=notes)
     assert "CRSs" not in " ".join(notes.notes)
 

@@ -127,20 +127,20 @@ def write_detections(
 
 def _score(job: Job, reporter: Reporter) -> tuple[Scores, ModelCard, dict[str, Any]]:
     """Return the figures, whose they are, and what is to be known of how they came about."""
-    job, package, index, level = _open(job, reporter)
+    job, package, index = _open(job, reporter)
     if not index.classes:
         raise LabelError(f"{index.root} has no labels to compare with; give a folder with annotations/ or labelTxt/")
     check(package.card, index)
-    found, run = _find(job, package, index, level, reporter)
+    found, run = _find(job, package, index, reporter)
     return score_found(found, package.card, index, job.settings, reporter), package.card, run
 
 
 def _write_detections(job: Job, folder: Path, keep_tiles: bool, reporter: Reporter) -> None:
-    job, package, index, level = _open(job, reporter)
+    job, package, index = _open(job, reporter)
     known = check(package.card, index) if index.classes else None
-    found, _ = _find(job, package, index, level, reporter)
+    found, _ = _find(job, package, index, reporter)
     images, whole = tuple(Path(name).stem for name in index.files), found
-    if not keep_tiles and level == "tile":
+    if not keep_tiles and job.level == "tile":
         ious = ClassRules.of(DetectConfig(iou=job.settings.iou), package.card).ious
         images, whole = merge_tiles(index.files, index.sizes, found, ious)
     classes = package.card.classes
@@ -154,8 +154,8 @@ def _write_detections(job: Job, folder: Path, keep_tiles: bool, reporter: Report
     write_dota(folder / DOTA_FILE, whole, images, classes)
 
 
-def _open(job: Job, reporter: Reporter) -> tuple[Job, ModelPackage, Index, str]:
-    """Return the job with what its level decides, model, images, level; images first, they are quickly found wrong."""
+def _open(job: Job, reporter: Reporter) -> tuple[Job, ModelPackage, Index]:
+    """Return the job, its level settled, model and images; the images first: they are quicker to be found wrong."""
     root = fetch(job.data, reporter=reporter)
     kind = layout(root)
     index = open_images(root, job.split, job.doubles)
@@ -169,12 +169,10 @@ def _open(job: Job, reporter: Reporter) -> tuple[Job, ModelPackage, Index, str]:
     if job.settings.postprocess == "upstream":
         level = "tile"
     settings = dataclasses.replace(job.settings, max_detections=job.settings.counts(scenes=level == "scene"))
-    return dataclasses.replace(job, settings=settings), package, index, level
+    return dataclasses.replace(job, level=level, settings=settings), package, index
 
 
-def _find(
-    job: Job, package: ModelPackage, index: Index, level: str, reporter: Reporter
-) -> tuple[Detections, dict[str, Any]]:
+def _find(job: Job, package: ModelPackage, index: Index, reporter: Reporter) -> tuple[Detections, dict[str, Any]]:
     """Return the detections, and what is to be known of how they came about."""
     run = {
         "geodetect": __version__,
@@ -183,12 +181,12 @@ def _find(
         "model_sha256": package.sha256,
         "data": str(job.data),
         "split": job.split,
-        "level": level,
+        "level": job.level,
         "doubles": job.doubles,
         "size": package.card.input.size,
         "settings": dataclasses.asdict(job.settings),
     }
-    if level == "scene":
+    if job.level == "scene":
         return find_in_scenes(package, index, job.choice, job.settings, reporter), run | dataclasses.asdict(job.choice)
     _note_large(package.card, index, reporter)
     choice = dataclasses.asdict(job.choice)
