@@ -13,6 +13,11 @@ from geodetect.errors import ModelError
 from geodetect.values import LONGEST_NAME, is_plain, numbers, plain_name, whole
 
 STRIDES = {"yolov3": (32, 16, 8), "yolov4": (32, 16, 8), "yolov3-tiny": (32, 16)}  # canvas px a cell, per head
+VARIANTS = {
+    "yolov3": ("mindspore", "darknet"),
+    "yolov4": ("mindspore", "darknet"),
+    "yolov3-tiny": ("mindspore", "darknet", "3l"),  # the first two are the same network
+}
 FAMILIES = tuple(STRIDES)
 ANCHORS = 3  # a head
 PALETTE = (
@@ -36,13 +41,21 @@ class Network:
     """Which network the weights belong to."""
 
     family: str
-    variant: str = "mindspore"  # "darknet": leaky backbone and symmetric padding, for converted Darknet weights
+    # "darknet": leaky backbone and symmetric padding, for Darknet's weights; "3l": YOLOv3-Tiny with a third head
+    variant: str = "mindspore"
 
     def __post_init__(self) -> None:
         _check(self.family in FAMILIES, f"network.family is {self.family!r}, one of {', '.join(FAMILIES)} is needed")
+        variants = VARIANTS[self.family]
         _check(
-            self.variant in ("mindspore", "darknet"), f"network.variant is {self.variant!r}, not mindspore or darknet"
+            self.variant in variants,
+            f"network.variant is {self.variant!r}, for {self.family} one of {', '.join(variants)} is needed",
         )
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Canvas px a cell, per head, big to small."""
+        return (*STRIDES[self.family], 8) if self.variant == "3l" else STRIDES[self.family]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +187,11 @@ class ModelCard:
         self._check_thresholds()
 
     def _check_heads(self) -> None:
-        family, strides = self.network.family, STRIDES[self.network.family]
-        _check(self.heads.strides == strides, f"heads.strides is {self.heads.strides}, {family} has {strides}")
+        network, strides = self.network, self.network.strides
+        _check(
+            self.heads.strides == strides,
+            f"heads.strides is {self.heads.strides}, {network.family} of variant {network.variant} has {strides}",
+        )
         full = all(len(head) == ANCHORS for head in self.heads.anchors)
         _check(full, f"heads.anchors needs {ANCHORS} anchors a head")
 

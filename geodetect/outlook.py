@@ -113,7 +113,7 @@ def _memory(plan: Plan, card: ModelCard, engine: Engine, batch: int, threads: in
     pixels, family = plan.canvas**2, card.network.family
     batches = min(BUFFERS, math.ceil(len(plan.windows) / batch))
     buffers = batches * batch * 3 * pixels * 4
-    shapes = expected_shapes(family, len(card.classes))
+    shapes = expected_shapes(family, len(card.classes), card.network.variant)
     parameters = _COPIES[engine.name] * 4 * sum(math.prod(shape) for shape in shapes.values())
     at_once = min(batch, threads) if engine.name == "openvino" else batch
     activations = at_once * _CHANNELS[family] * pixels * (2 if engine.precision == "bfloat16" else 4)

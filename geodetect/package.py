@@ -166,8 +166,9 @@ def convert_weights(file: str | Path, card: ModelCard, folder: str | Path, dtype
     file, weights, network = Path(file), Path(folder) / "weights.safetensors", card.network
     if file.suffix != ".weights":
         parameters = read_parameters(file)
-    elif network.variant == "darknet":
-        parameters = read_darknet(file, network.family, expected_shapes(network.family, len(card.classes)))
+    elif network.variant in ("darknet", "3l"):
+        shapes = expected_shapes(network.family, len(card.classes), network.variant)
+        parameters = read_darknet(file, network.family, shapes, network.variant)
     else:
         raise ModelError(
             f"{file} is a Darknet file and the card of {card.name} has network.variant {network.variant}; "
@@ -210,7 +211,7 @@ def _take(file: str | Path | None, folder: Path, stem: str) -> WeightsFile | Non
 
 
 def _check_parameters(weights: Path, card: ModelCard) -> None:
-    expected = expected_shapes(card.network.family, len(card.classes))
+    expected = expected_shapes(card.network.family, len(card.classes), card.network.variant)
     check_parameters(read_parameters(weights), expected, where=str(weights))
 
 

@@ -223,7 +223,7 @@ def recognise(file: str | Path) -> ModelCard:
 
 
 def _fits(parameters: Mapping[str, np.ndarray], card: ModelCard) -> bool:
-    shapes = expected_shapes(card.network.family, len(card.classes))
+    shapes = expected_shapes(card.network.family, len(card.classes), card.network.variant)
     return {name: array.shape for name, array in parameters.items()} == shapes
 
 

@@ -140,7 +140,8 @@ class _Context(SpawnContext):
 
 def local_slots(package: ModelPackage) -> int:
     """Return how many workers this machine has cores and free memory for, at least one."""
-    shapes = expected_shapes(package.card.network.family, len(package.card.classes))
+    network = package.card.network
+    shapes = expected_shapes(network.family, len(package.card.classes), network.variant)
     each = _WORKER + _COPIES * 4 * sum(math.prod(shape) for shape in shapes.values())
     return max(1, min(usable_cores(), _free_memory() // each))
 

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geodetect.card import VARIANTS
 from geodetect.errors import ModelError
 from geodetect.networks.parameters import check_parameters, read_parameters
 
@@ -28,17 +29,17 @@ def build(family: str, n_classes: int, variant: str = "mindspore") -> nn.Cell:
     Args:
         family: one of `geodetect.card.FAMILIES`.
         n_classes: number of classes.
-        variant: "mindspore", or "darknet" for converted Darknet weights.
+        variant: "mindspore"; "darknet" for converted Darknet weights; "3l": YOLOv3-Tiny with a third head, of stride 8.
 
     Raises:
         ModelError: no such family or variant.
         EngineError: MindSpore is not installed.
     """
-    if family not in _CLASSES or variant not in ("mindspore", "darknet") or n_classes < 1:
+    if variant not in VARIANTS.get(family, ()) or n_classes < 1:
         raise ModelError(f"no network {family!r} of variant {variant!r} with {n_classes} classes")
     module, name = _CLASSES[family]
     network = getattr(importlib.import_module(f"geodetect.networks.{module}"), name)
-    return network(n_classes, darknet=variant == "darknet")
+    return network(n_classes, variant)
 
 
 def load_parameters(cell: nn.Cell, path: str | Path) -> None:

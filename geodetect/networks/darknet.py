@@ -21,7 +21,9 @@ _PLAIN = (".bias", ".weight")
 _SWAPPED = {("yolov4", f"feature_map.backblock{block}.conv0.0.weight") for block in (0, 1)}
 
 
-def read_darknet(path: str | Path, family: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def read_darknet(
+    path: str | Path, family: str, shapes: Mapping[str, tuple[int, ...]], variant: str = "darknet"
+) -> dict[str, np.ndarray]:
     """Return the parameters that a Darknet file holds, float32, by the names of this network.
 
     A file that ends after any convolution (`darknet53.conv.74`) gives the parameters up to there. A complete one
@@ -31,6 +33,7 @@ def read_darknet(path: str | Path, family: str, shapes: Mapping[str, tuple[int, 
         path: the file.
         family: one of `geodetect.card.FAMILIES`.
         shapes: of every parameter, from `graphs.expected_shapes`.
+        variant: one of `geodetect.card.VARIANTS` of the family.
 
     Raises:
         ModelError: the file is no Darknet file, or its length fits no border between convolutions.
@@ -38,7 +41,7 @@ def read_darknet(path: str | Path, family: str, shapes: Mapping[str, tuple[int, 
     values = read_values(Path(path))
     parameters: dict[str, np.ndarray] = {}
     at = 0
-    for prefix in convolutions(family):
+    for prefix in convolutions(family, variant):
         names = [prefix + suffix for suffix in (_NORMALISED if f"{prefix}.0.weight" in shapes else _PLAIN)]
         needed = sum(math.prod(shapes[name]) for name in names)
         if at == values.size:
@@ -59,9 +62,12 @@ def read_darknet(path: str | Path, family: str, shapes: Mapping[str, tuple[int, 
     return parameters | {name: _neutral(name, shape) for name, shape in shapes.items() if name not in parameters}
 
 
-def convolutions(family: str) -> Iterator[str]:
+def convolutions(family: str, variant: str = "darknet") -> Iterator[str]:
     """Yield the prefixes of a network's convolutions in Darknet's order."""
     yield from {"yolov3": _yolov3, "yolov4": _yolov4, "yolov3-tiny": _yolov3_tiny}[family]()
+    if variant == "3l":
+        yield from _numbered("feature_map.backbone.conv", (11, 12))
+        yield "feature_map.head3"
 
 
 def _yolov3_tiny() -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from geodetect.card import FAMILIES
+from geodetect.card import VARIANTS
 from geodetect.networks import build
 from geodetect.networks.graphs import graph_path
 from geodetect.networks.layers import ANCHORS, LeakyReLU, Mish
@@ -133,8 +133,8 @@ def _value(name: str, shape: Any) -> onnx.ValueInfoProto:
 
 def main() -> None:
     """Write every graph that geodetect ships."""
-    for family in FAMILIES:
-        for path, variant in {graph_path(family, variant): variant for variant in ("darknet", "mindspore")}.items():
+    for family, variants in VARIANTS.items():
+        for path, variant in {graph_path(family, variant): variant for variant in reversed(variants)}.items():
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(graph(family, variant).SerializeToString())
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geodetect.card import FAMILIES
+from geodetect.card import VARIANTS
 from geodetect.errors import EngineError, ModelError
 from geodetect.files import replacing
 from geodetect.networks.parameters import check_parameters
@@ -36,18 +36,17 @@ def graph_path(family: str, variant: str = "mindspore") -> Path:
     Raises:
         ModelError: no such family or variant.
     """
-    if family not in FAMILIES or variant not in ("mindspore", "darknet"):
+    if variant not in VARIANTS.get(family, ()):
         raise ModelError(f"no network {family!r} of variant {variant!r}")
-    same = variant == "mindspore" or family == "yolov3-tiny"  # Darknet's tiny network has nothing of its own
+    same = variant == "mindspore" or (family, variant) == ("yolov3-tiny", "darknet")
     return _FOLDER / (f"{family}.onnx" if same else f"{family}-{variant}.onnx")
 
 
-def expected_shapes(family: str, n_classes: int) -> dict[str, tuple[int, ...]]:
+def expected_shapes(family: str, n_classes: int, variant: str = "mindspore") -> dict[str, tuple[int, ...]]:
     """Return the shape of every parameter by name, in the order of the network's own list."""
     channels = _ANCHORS * (5 + n_classes)
-    return {
-        name: tuple(size or channels for size in shape) for name, shape in _inputs(family).items() if name != IMAGES
-    }
+    inputs = _inputs(graph_path(family, variant))
+    return {name: tuple(size or channels for size in shape) for name, shape in inputs.items() if name != IMAGES}
 
 
 def openvino_library() -> ModuleType:
@@ -82,7 +81,7 @@ def load_openvino(
         EngineError: OpenVINO is not installed.
     """
     openvino = openvino_library()
-    check_parameters(parameters, expected_shapes(family, _n_classes(parameters)))
+    check_parameters(parameters, expected_shapes(family, _n_classes(parameters), variant))
     model = openvino.Core().read_model(graph_path(family, variant))
     for node in model.get_parameters():
         name = node.output(0).get_any_name()
@@ -120,7 +119,7 @@ def to_onnx(
     except ImportError as error:
         raise EngineError("the package onnx is not installed: pip install onnx") from error
     n_classes = _n_classes(parameters)
-    check_parameters(parameters, expected_shapes(family, n_classes))
+    check_parameters(parameters, expected_shapes(family, n_classes, variant))
     model = onnx.load(graph_path(family, variant))
     used = {name for node in model.graph.node for name in node.input}
     for name in parameters:
@@ -155,9 +154,9 @@ def _fix(model: onnx.ModelProto, shape: tuple[int, int, int, int]) -> None:
 
 
 @cache
-def _inputs(family: str) -> dict[str, tuple[int, ...]]:
+def _inputs(path: Path) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the graph's inputs, 0 for an open size; the numbers are those of onnx.proto."""
-    (graph,) = raw(memoryview(graph_path(family).read_bytes()), 7)  # ModelProto.graph
+    (graph,) = raw(memoryview(path.read_bytes()), 7)  # ModelProto.graph
     inputs = {}
     for info in raw(graph, 11):  # GraphProto.input
         (name,), (kind,) = raw(info, 1), raw(info, 2)  # ValueInfoProto.name, type

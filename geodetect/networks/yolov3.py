@@ -62,9 +62,9 @@ class FeatureMap(nn.Cell):
 class YOLOv3(nn.Cell):
     """The whole network."""
 
-    def __init__(self, n_classes: int, darknet: bool = False) -> None:
+    def __init__(self, n_classes: int, variant: str = "mindspore") -> None:
         super().__init__()
-        self.feature_map = FeatureMap(n_classes, darknet)
+        self.feature_map = FeatureMap(n_classes, darknet=variant == "darknet")
 
     def construct(self, x: Any) -> tuple[Any, Any, Any]:
         """Return the raw heads of stride 32, 16 and 8, each (B, 3 * (5 + classes), H / stride, W / stride)."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geodetect.card import FAMILIES, PALETTE, STRIDES, ModelCard
+from geodetect.card import FAMILIES, PALETTE, STRIDES, VARIANTS, ModelCard, Network
 from geodetect.errors import ModelError
 
 VALUES = {
@@ -80,7 +80,7 @@ def test_to_dict_and_back_gives_an_equal_card():
         ("input.gsd", [3, 0.3], "input.gsd needs"),
         ("input.resize", "crop", "input.resize is 'crop'"),
         ("input.fill", 256, "input.fill is 256"),
-        ("heads.strides", [16, 32], r"heads.strides is \(16, 32\), yolov3-tiny has \(32, 16\)"),
+        ("heads.strides", [16, 32], r"heads.strides is \(16, 32\), yolov3-tiny of variant mindspore has \(32, 16\)"),
         ("heads.anchors", [[[1, 1]], [[1, 1]]], "heads.anchors needs 3 anchors a head"),
         ("heads.anchors", [[[1, 0]] * 3] * 2, "heads.anchors needs pairs of positive width and height"),
         ("heads.scale_xy", [1.0], "heads.anchors, strides and scale_xy need one entry a head"),
@@ -132,5 +132,12 @@ def test_the_palette_is_the_cards_or_the_default():
     assert len(many.palette) == 31
 
 
-def test_every_family_has_strides():
-    assert set(FAMILIES) == set(STRIDES)
+def test_every_family_has_strides_and_variants():
+    assert set(FAMILIES) == set(STRIDES) == set(VARIANTS)
+
+
+def test_a_third_head_is_the_tiny_networks_alone():
+    assert Network("yolov3-tiny", "3l").strides == (32, 16, 8)
+    assert Network("yolov3-tiny").strides == (32, 16)
+    with pytest.raises(ModelError, match=r"network\.variant is '3l', for yolov4 one of mindspore, darknet is needed"):
+        Network("yolov4", "3l")

@@ -26,11 +26,14 @@ def tiny(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("family", golden.FAMILIES)
-def test_every_convolution_is_there_once(family):
-    prefixes = list(convolutions(family))
-    assert len(prefixes) == len(set(prefixes)) == CONVOLUTIONS[family]
-    named = {name.rsplit(".0.weight", 1)[0].removesuffix(".weight") for name in expected_shapes(family, 1)
+@pytest.mark.parametrize(
+    ("family", "variant", "count"),
+    [*((family, "darknet", count) for family, count in CONVOLUTIONS.items()), ("yolov3-tiny", "3l", 16)],
+)
+def test_every_convolution_is_there_once(family, variant, count):
+    prefixes = list(convolutions(family, variant))
+    assert len(prefixes) == len(set(prefixes)) == count
+    named = {name.rsplit(".0.weight", 1)[0].removesuffix(".weight") for name in expected_shapes(family, 1, variant)
              if name.endswith("weight")}  # fmt: skip
     unused = {f"feature_map.backblock0.conv{i}" for i in (5, 6)} if family == "yolov4" else set()
     assert set(prefixes) == named - unused
@@ -44,6 +47,16 @@ def test_values_are_taken_in_darknets_order(tiny):
     assert parameters[f"{conv0}.1.moving_mean"][0] == 32
     assert parameters[f"{conv0}.1.moving_variance"][0] == 48
     np.testing.assert_array_equal(parameters[f"{conv0}.0.weight"].ravel(), np.arange(64, 64 + 432))
+
+
+def test_the_third_head_follows_the_other_two(tiny):
+    shapes = expected_shapes("yolov3-tiny", 1, "3l")
+    (two, three) = (sum(map(math.prod, expected_shapes("yolov3-tiny", 1, kind).values())) for kind in ("darknet", "3l"))
+    tiny.write_bytes(HEADER + np.arange(three, dtype="<f4").tobytes())
+    parameters = read_darknet(tiny, "yolov3-tiny", shapes, "3l")
+    check_parameters(parameters, shapes)
+    assert parameters["feature_map.backbone.conv11.1.beta"][0] == two
+    assert parameters["feature_map.head3.weight"].ravel()[-1] == three - 1
 
 
 def test_older_files_have_a_shorter_header(tiny):

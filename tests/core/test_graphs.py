@@ -8,6 +8,7 @@ import golden
 import numpy as np
 import pytest
 
+from geodetect.card import Network
 from geodetect.errors import EngineError, ModelError
 from geodetect.networks import graphs
 
@@ -15,11 +16,11 @@ VARIANTS = ("mindspore", "darknet")
 
 
 @functools.cache
-def random_parameters(family, classes=1):
+def random_parameters(family, classes=1, variant="mindspore"):
     """Small weights and mild normalisation, so that activations stay near 1 through any depth."""
     generator = np.random.default_rng(0)
     arrays = {}
-    for name, shape in graphs.expected_shapes(family, classes).items():
+    for name, shape in graphs.expected_shapes(family, classes, variant).items():
         if name.endswith(("gamma", "moving_variance")):
             arrays[name] = generator.uniform(0.9, 1.1, shape).astype(np.float32)
         else:
@@ -52,14 +53,15 @@ def test_both_engines_give_the_reference_heads(family, shared):
 
 
 @pytest.mark.parametrize(
-    ("family", "variant"), [("yolov3", "darknet"), ("yolov4", "mindspore"), ("yolov3-tiny", "darknet")]
+    ("family", "variant"),
+    [("yolov3", "darknet"), ("yolov4", "mindspore"), ("yolov3-tiny", "darknet"), ("yolov3-tiny", "3l")],
 )
 def test_both_engines_agree_in_any_batch_and_fixed_shape(family, variant):
-    parameters = random_parameters(family)
+    parameters = random_parameters(family, variant=variant)
     images = golden.images((96, 32), batch=2)
     fixed = in_openvino(graphs.load_openvino(family, variant, parameters, images.shape))(images)
     heads = in_onnxruntime(graphs.to_onnx(family, variant, parameters, shape=images.shape))(images)
-    for stride, head in zip((32, 16, 8), heads, strict=False):
+    for stride, head in zip(Network(family, variant).strides, heads, strict=True):
         assert head.shape == (2, 18, 96 // stride, 32 // stride)
     assert golden.worst(fixed, heads) < 1e-4
 
@@ -73,6 +75,7 @@ def test_both_engines_agree_in_any_batch_and_fixed_shape(family, variant):
         ("yolov4", "darknet", (0, 35, 72), {(1, 1, 1, 1): 7}),
         ("yolov3-tiny", "mindspore", (0, 11, 0), {}),
         ("yolov3-tiny", "darknet", (0, 11, 0), {}),
+        ("yolov3-tiny", "3l", (0, 13, 0), {}),
     ],
 )
 def test_activations_and_padding_are_the_variants(family, variant, activations, downsampling):
@@ -155,7 +158,7 @@ def test_a_missing_package_is_one_sentence(module, make, monkeypatch):
 
 def test_graphs_are_small():
     sizes = {path.name: path.stat().st_size for path in graphs.graph_path("yolov3").parent.iterdir()}
-    assert len(sizes) == 5
+    assert len(sizes) == 6
     assert max(sizes.values()) < 100_000
 
 

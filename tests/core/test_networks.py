@@ -7,6 +7,7 @@ import sys
 import golden
 import numpy as np
 import pytest
+import tiny_naive
 
 from geodetect.errors import ModelError
 from geodetect.networks import build, load_parameters
@@ -15,14 +16,16 @@ from geodetect.networks.safetensors import write_safetensors
 
 mindspore = pytest.importorskip("mindspore")
 
-COUNTS = {  # (family, classes): parameters in all, of the published networks
+COUNTS = {  # (family, classes), or with a variant: parameters in all, of the published networks
     ("yolov3", 80): 62_001_757,
     ("yolov3", 16): 61_657_117,
     ("yolov4", 80): 65_741_916,
     ("yolov4", 16): 65_298_780,
     ("yolov3-tiny", 80): 8_858_734,
     ("yolov3-tiny", 16): 8_710_894,
+    ("yolov3-tiny", 80, "3l"): 9_220_333,
 }
+VARIANTS = [*((family, "mindspore") for family in golden.FAMILIES), ("yolov3-tiny", "3l")]
 
 
 def fill(cell, parameters):
@@ -40,17 +43,17 @@ def graph_mode():
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
 
 
-@pytest.mark.parametrize(("family", "classes"), COUNTS)
-def test_number_of_parameters(family, classes):
-    sizes = [int(np.prod(shape)) for shape in expected_shapes(family, classes).values()]
-    assert sum(sizes) == COUNTS[family, classes]
+@pytest.mark.parametrize("network", COUNTS)
+def test_number_of_parameters(network):
+    sizes = [int(np.prod(shape)) for shape in expected_shapes(*network).values()]
+    assert sum(sizes) == COUNTS[network]
 
 
-@pytest.mark.parametrize("family", golden.FAMILIES)
-def test_parameters_are_those_of_the_shipped_graph(family):
-    cell = build(family, 3)
+@pytest.mark.parametrize(("family", "variant"), VARIANTS)
+def test_parameters_are_those_of_the_shipped_graph(family, variant):
+    cell = build(family, 3, variant)
     built = {item.name: tuple(item.shape) for item in cell.get_parameters()}
-    assert list(built.items()) == list(expected_shapes(family, 3).items())
+    assert list(built.items()) == list(expected_shapes(family, 3, variant).items())
 
 
 @pytest.mark.parametrize("family", golden.FAMILIES)
@@ -65,6 +68,21 @@ def test_raw_heads_are_the_references(family, shared):
     cell = fill(build(family, golden.CLASSES[family]), golden.weights(shared, family))
     for size in golden.SIZES if family == "yolov3-tiny" else golden.SIZES[1:]:  # each size is compiled anew
         assert golden.worst(run(cell, golden.images(size)), golden.heads(shared, family, size)) < 2e-5
+
+
+def test_three_heads_are_those_of_the_naive_network():
+    cell = build("yolov3-tiny", 2, "3l")
+    generator = np.random.default_rng(0)
+    parameters = {
+        item.name: generator.uniform(0.5, 1.5, item.shape).astype(np.float32)
+        if item.name.endswith((".gamma", ".moving_variance"))
+        else (generator.standard_normal(item.shape) / np.sqrt(np.prod(item.shape[1:]))).astype(np.float32)
+        for item in cell.get_parameters()
+    }
+    images = golden.images((64, 96), batch=2)
+    found, expected = run(fill(cell, parameters), images), tiny_naive.heads(parameters, images)
+    assert [head.shape for head in found] == [(2, 21, 2, 3), (2, 21, 4, 6), (2, 21, 8, 12)]
+    assert golden.worst(found, expected) < 2e-5 * max(np.abs(head).max() for head in expected)
 
 
 def test_batch_is_its_images_one_by_one(shared):
@@ -113,7 +131,7 @@ def test_load_parameters_refuses_another_number_of_classes(tmp_path, shared):
 
 
 @pytest.mark.parametrize(("family", "classes", "variant"), [("yolov5", 2, "mindspore"), ("yolov3", 0, "mindspore"),
-                                                            ("yolov3", 2, "torch")])  # fmt: skip
+                                                            ("yolov3", 2, "torch"), ("yolov3", 2, "3l")])  # fmt: skip
 def test_build_refuses_what_there_is_not(family, classes, variant):
     with pytest.raises(ModelError, match=family):
         build(family, classes, variant)

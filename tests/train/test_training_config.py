@@ -144,6 +144,9 @@ def test_what_people_write(written, meant):
         ({"labels": ["a", "a"]}, "names a class twice"),
         ({"resume": "maybe"}, "give true or false"),
         ({"network": "yolov3", "anchors": [1] * 12}, "yolov3 needs 18"),
+        ({"anchors": [1] * 14}, "yolov3-tiny needs 12 or 18"),
+        ({"variant": "3l", "anchors": [1] * 12}, "yolov3-tiny needs 18"),
+        ({"network": "yolov4", "variant": "3l"}, "variant is 3l, yolov4 has mindspore, darknet"),
         ({"gsd": [2, 1]}, "finest"),
     ],
 )

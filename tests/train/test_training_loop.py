@@ -162,6 +162,21 @@ def test_a_stopped_run_gives_what_it_would_have_given(data, fake, monkeypatch, k
     )
 
 
+def test_a_second_request_amid_the_last_save_stops_at_once(data, fake, monkeypatch):
+    save = fake.save
+
+    def impatient(self, path, at):
+        if at.total == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        save(self, path, at)
+
+    stop_after(monkeypatch, fake, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(fake, "save", impatient)
+    with pytest.raises(Cancelled, match=r"Stopped at once; go on with: geodetect train --ckpt-path \S+run --resume"):
+        train(config(data))
+    assert load(data.parent / "run" / "last.ckpt")[2].total == 3
+
+
 def test_a_killed_run_goes_on_from_its_last_checkpoint(data, fake, monkeypatch):
     whole = train(config(data, ckpt_path=str(data.parent / "whole")))
 

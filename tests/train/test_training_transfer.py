@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geodetect.card import Network
 from geodetect.errors import DownloadError, ModelError
 from geodetect.networks.darknet import convolutions
 from geodetect.networks.graphs import expected_shapes
@@ -20,6 +21,7 @@ from geodetect.package import open_package
 from geodetect.progress import Reporter
 from geodetect.registry import BUILT_IN, built_in_card, import_file, lookup
 from training.run import transfer
+from training.run.card import family_heads
 from training.run.config import TrainConfig
 from training.run.transfer import (
     Pretrained,
@@ -179,7 +181,31 @@ def test_darknets_weights_make_darknets_variant(values, expected):
 
 def test_a_model_of_the_other_variant_is_refused():
     with pytest.raises(ModelError, match="is of variant mindspore, the network is to be of variant darknet"):
-        variant(TrainConfig(variant="darknet"), open_pretrained(TrainConfig()).card)
+        variant(TrainConfig(network="yolov3", variant="darknet"), built_in_card("yolov3-dota15"))
+
+
+@pytest.mark.parametrize(
+    ("values", "start", "expected"),
+    [
+        ({}, "mindspore", "mindspore"),
+        ({}, "3l", "3l"),
+        ({"variant": "3l"}, "mindspore", "3l"),
+        ({"variant": "mindspore"}, "3l", "mindspore"),
+        ({"anchors": (1.0,) * 18}, "mindspore", "3l"),
+        ({"anchors": (1.0,) * 12}, "3l", "mindspore"),
+    ],
+)
+def test_a_tiny_network_may_start_from_one_with_more_or_less_heads(values, start, expected):
+    config = TrainConfig(**values)
+    network = Network("yolov3-tiny", start)
+    card = dataclasses.replace(
+        open_package(BUNDLED, verify=False).card, network=network, heads=family_heads("yolov3-tiny", variant=start)
+    )
+    assert variant(config, card) == expected
+    fresh = initial(expected_shapes("yolov3-tiny", 2, expected), 1)
+    old = initial(expected_shapes("yolov3-tiny", 2, start), 2)
+    result, _ = combine(fresh, Pretrained("x", old, card), card.classes)
+    assert {name for name in fresh if result[name] is fresh[name]} == fresh.keys() - old.keys()
 
 
 def test_a_backbone_saved_alone_gets_its_full_names(tmp_path):

@@ -16,7 +16,7 @@ from geodetect.card import FAMILIES, ModelCard
 from geodetect.errors import ConfigError, ModelError
 from geodetect.files import check_writable
 from geodetect.networks.darknet import convolutions, read_darknet, read_values
-from geodetect.networks.graphs import expected_shapes
+from geodetect.networks.graphs import expected_shapes, graph_path
 from geodetect.networks.parameters import write_safetensors
 from geodetect.package import ModelPackage, read_card
 from geodetect.registry import import_file
@@ -131,8 +131,8 @@ def _card(file: Path, family: str, n_classes: int, settings: ConvertSettings) ->
         card = darknet_card(family, classes, settings.name or plain_name(file), settings.size)
         return dataclasses.replace(card, licence=settings.licence)
     card = read_card(settings.card)
-    same = card.network.variant == "darknet" or family == "yolov3-tiny"  # the tiny network has one variant only
-    if card.network.family != family or not same:
+    same = card.network.family == family and graph_path(family, card.network.variant) == graph_path(family, "darknet")
+    if not same:
         raise ModelError(
             f"{settings.card} describes {card.network.family} of variant {card.network.variant}, {file} is {family} of "
             "variant darknet; correct network: in the card"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geodetect.card import ANCHORS, STRIDES, Heads, Input, ModelCard, Network, Thresholds
+from geodetect.card import ANCHORS, Heads, Input, ModelCard, Network, Thresholds
+from geodetect.errors import ConfigError
 from training.run.config import TrainConfig
 from training.run.transfer import variant
 
@@ -28,21 +29,30 @@ _DEFAULT_ANCHORS = {  # width, height, px, small to large; of the families' auth
     "yolov3": (10, 13, 16, 30, 33, 23, 30, 61, 62, 45, 59, 119, 116, 90, 156, 198, 373, 326),
     "yolov4": (12, 16, 19, 36, 40, 28, 36, 75, 76, 55, 72, 146, 142, 110, 192, 243, 459, 401),
     "yolov3-tiny": (10, 14, 23, 27, 37, 58, 81, 82, 135, 169, 344, 319),
+    "3l": (4, 7, 7, 15, 13, 25, 25, 42, 41, 75, 75, 94, 91, 162, 158, 205, 250, 332),  # of YOLOv3-Tiny's variant
 }
-_SCALE_XY = {"yolov3": (1.0, 1.0, 1.0), "yolov4": (1.05, 1.1, 1.2), "yolov3-tiny": (1.1, 1.2)}
+_SCALE_XY = {"yolov3": (1.0, 1.0, 1.0), "yolov4": (1.05, 1.1, 1.2), "yolov3-tiny": (1.1, 1.2), "3l": (1.1, 1.2, 1.2)}
 _SCORES = (0.05, 0.95)  # a default threshold is kept within
 
 
-def family_heads(family: str, anchors: Sequence[float] = ()) -> Heads:
+def family_heads(family: str, anchors: Sequence[float] = (), variant: str = "mindspore") -> Heads:
     """Return how the heads of a family are decoded, as the model zoo has it.
 
     Args:
         family: one of `geodetect.card.FAMILIES`.
         anchors: widths and heights in turn, canvas px, small to large; empty: the authors'.
+        variant: one of `geodetect.card.VARIANTS` of the family.
+
+    Raises:
+        ConfigError: there are not three anchors a head.
     """
-    pairs = np.asarray(anchors or _DEFAULT_ANCHORS[family], np.float64).reshape(-1, ANCHORS, 2)
+    strides, known = Network(family, variant).strides, variant if variant in _DEFAULT_ANCHORS else family
+    values, needed = anchors or _DEFAULT_ANCHORS[known], 2 * ANCHORS * len(strides)
+    if len(values) != needed:
+        raise ConfigError(f"anchors has {len(values)} numbers, {family} of variant {variant} needs {needed}")
+    pairs = np.asarray(values, np.float64).reshape(-1, ANCHORS, 2)
     levels = tuple(tuple((float(w), float(h)) for w, h in level) for level in pairs[::-1])
-    return Heads(levels, STRIDES[family], _SCALE_XY[family])
+    return Heads(levels, strides, _SCALE_XY[known])
 
 
 def make_card(config: TrainConfig, index: Index, start: ModelCard | None, folder: Path) -> ModelCard:
@@ -69,11 +79,13 @@ def make_card(config: TrainConfig, index: Index, start: ModelCard | None, folder
         fill=same.fill if config.fill is None else config.fill,
         gsd=(config.gsd[0], config.gsd[1]) if config.gsd else prepared_gsd(index.root),
     )
-    heads = start.heads if start and not config.anchors else family_heads(family, config.anchors)
+    network = Network(family, variant(config, start))
+    kept = start is not None and not config.anchors and start.network.strides == network.strides
+    heads = start.heads if start and kept else family_heads(family, config.anchors, network.variant)
     terms = f"as {start.name}, from which it was fine-tuned: {start.licence}" if start and start.licence else ""
     return ModelCard(
         name=model_name(config.name or folder.name),
-        network=Network(family, variant(config, start)),
+        network=network,
         classes=index.classes,
         input=model_input,
         heads=heads,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geodetect.card import FAMILIES
+from geodetect.card import ANCHORS, FAMILIES, VARIANTS, Network
 from geodetect.errors import ConfigError
 from training.data.augment import Augment
 from training.run.schedule import SCHEDULERS, Schedule
@@ -38,8 +38,8 @@ class TrainConfig:
     variant: str | None = setting(
         "Network",
         None,
-        "As the model zoo has the network, or as Darknet; else that of the weights it starts from.",
-        choices=("mindspore", "darknet"),
+        "As the model zoo has the network, as Darknet, or yolov3-tiny with three heads; else as what it starts from.",
+        choices=("mindspore", "darknet", "3l"),
     )
     training_shape: int | None = setting(
         "Network",
@@ -61,7 +61,10 @@ class TrainConfig:
     mean: tuple[float, ...] = setting("Network", (), "Subtracted from pixels / 255: three values.", count=3)
     std: tuple[float, ...] = setting("Network", (), "Then divided by: three values.", count=3, above=0)
     anchors: tuple[float, ...] = setting(
-        "Network", (), "Widths and heights of the anchors, px, small to large: 12 or 18 numbers.", above=0
+        "Network",
+        (),
+        "Widths and heights of the anchors, px, small to large: 12 or 18 numbers; 18 give yolov3-tiny three heads.",
+        above=0,
     )
     gsd: tuple[float, ...] = setting(
         "Network", (), "Finest and coarsest resolution of the images, m/px, for the model card.", count=2, above=0
@@ -169,9 +172,14 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
             check(item, getattr(self, item.name), TrainConfig)
-        needed = 12 if self.network == "yolov3-tiny" else 18
-        if len(self.anchors) not in (0, needed):
-            raise ConfigError(f"anchors has {len(self.anchors)} numbers, {self.network} needs {needed}")
+        variants = VARIANTS[self.network]
+        if self.variant not in (None, *variants):
+            raise ConfigError(f"variant is {self.variant}, {self.network} has {', '.join(variants)}")
+        known = (self.variant,) if self.variant else variants
+        needed = sorted({2 * ANCHORS * len(Network(self.network, variant).strides) for variant in known})
+        if len(self.anchors) not in (0, *needed):
+            numbers = " or ".join(map(str, needed))
+            raise ConfigError(f"anchors has {len(self.anchors)} numbers, {self.network} needs {numbers}")
         if self.gsd and self.gsd[0] > self.gsd[1]:
             raise ConfigError(f"gsd is {list(self.gsd)}, give the finest and then the coarsest in m/px")
         if len(set(self.labels)) < len(self.labels):

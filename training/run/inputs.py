@@ -100,7 +100,7 @@ def read_inputs(config: TrainConfig, folder: Path, devices: Devices, reporter: R
     if devices.is_master:
         barrier(devices)
     card = make_card(config, index, pretrained.card if pretrained else None, folder)
-    parameters = initial(expected_shapes(config.network, len(card.classes)), config.seed)
+    parameters = initial(expected_shapes(config.network, len(card.classes), card.network.variant), config.seed)
     for given in (pretrained, backbone):
         if given is not None:
             parameters, note = combine(parameters, given, card.classes, not config.filter_weight)

@@ -77,37 +77,42 @@ class _Loop:
         profiler = Profiler(folder, self.reporter.note)
         with Outputs(self.inputs, self.devices, self.trainer.terms, self.trainer.save, self.reporter) as self.outputs:
             try:
-                for epoch in range(self.at.epoch, self.config.max_epoch):
-                    self.trainer.begin(epoch)
-                    if not self.at.total:
-                        self.outputs.save(self.at)  # so that there is always one to go on from
-                    for number, batch in enumerate(self.loader.epoch(epoch, self.at.step), self.at.step):
-                        self.stop.listen()  # MindSpore's data pipelines take the signals for themselves
-                        profiler.step()
-                        values = self.trainer.step(batch)
-                        if not np.isfinite(values).all():
-                            raise self.not_finite(values, self.loader.names(epoch, number))
-                        self.at = self.at.after(values)
-                        if self.at.total % self.config.log_interval == 0 and self.at.step < self.loader.steps:
-                            self.log()
-                        if self.outputs.is_due() and (self.devices.size == 1 or not self.at.pending):
-                            self.outputs.save(self.at)  # what is pending differs from device to device
-                        self.check()
-                    scores = self.evaluate(epoch + 1)
-                    self.log({"AP50": scores.ap50, "AP": scores.ap} if scores else {})
-                    best, self.at = self.at.best, self.at.next_epoch(scores.ap50 if scores else None)
-                    self.outputs.end_epoch(self.at, scores if self.at.best != best else None)
-                    barrier(self.devices)
-            except Cancelled:
-                self.outputs.save(self.at)
-                raise Cancelled(f"Stopped after step {self.at.total}; {self.way_on()}") from None
-            except KeyboardInterrupt:
+                try:
+                    self.epochs(profiler)
+                except Cancelled:
+                    self.outputs.save(self.at)
+                    raise Cancelled(f"Stopped after step {self.at.total}; {self.way_on()}") from None
+            except KeyboardInterrupt:  # a second request, amid a step or the save after the first
                 raise Cancelled(f"Stopped at once; {self.way_on()}") from None
             finally:
                 profiler.stop()
         seconds = time.monotonic() - self.begun
         at, is_master = self.at, self.devices.is_master
         return Run(self.inputs.folder, at.epoch, at.total, self.loss, at.best, seconds, is_master)
+
+    def epochs(self, profiler: Profiler) -> None:
+        """Train the epochs that are left, and write what each leaves."""
+        for epoch in range(self.at.epoch, self.config.max_epoch):
+            self.trainer.begin(epoch)
+            if not self.at.total:
+                self.outputs.save(self.at)  # so that there is always one to go on from
+            for number, batch in enumerate(self.loader.epoch(epoch, self.at.step), self.at.step):
+                self.stop.listen()  # MindSpore's data pipelines take the signals for themselves
+                profiler.step()
+                values = self.trainer.step(batch)
+                if not np.isfinite(values).all():
+                    raise self.not_finite(values, self.loader.names(epoch, number))
+                self.at = self.at.after(values)
+                if self.at.total % self.config.log_interval == 0 and self.at.step < self.loader.steps:
+                    self.log()
+                if self.outputs.is_due() and (self.devices.size == 1 or not self.at.pending):
+                    self.outputs.save(self.at)  # what is pending differs from device to device
+                self.check()
+            scores = self.evaluate(epoch + 1)
+            self.log({"AP50": scores.ap50, "AP": scores.ap} if scores else {})
+            best, self.at = self.at.best, self.at.next_epoch(scores.ap50 if scores else None)
+            self.outputs.end_epoch(self.at, scores if self.at.best != best else None)
+            barrier(self.devices)
 
     def check(self) -> None:
         """Raise Cancelled where the user asked to stop; the first device decides for all."""

@@ -122,9 +122,15 @@ def open_backbone(config: TrainConfig, reporter: Reporter = SILENT) -> Pretraine
 def variant(config: TrainConfig, start: ModelCard | None) -> str:
     """Return the network's variant: that of the weights it starts from, else as asked for.
 
+    A YOLOv3-Tiny with three heads may start from one with two, and the other way round, as what both have is the same;
+    the number of anchors tells how many heads it is to have, where the settings do not.
+
     Raises:
         ModelError: the model that it starts from is of another variant than is asked for.
     """
+    if config.network == "yolov3-tiny":
+        told = {0: None, 12: "mindspore", 18: "3l"}[len(config.anchors)]
+        return config.variant or told or (start.network.variant if start else "mindspore")
     if start is not None:
         if config.variant not in (None, start.network.variant):
             raise ModelError(
@@ -134,8 +140,7 @@ def variant(config: TrainConfig, start: ModelCard | None) -> str:
         return start.network.variant
     files = (Path(file) for file in (config.pretrained_backbone, config.pretrained_checkpoint))
     darknets = any(file.suffix not in ("", *PARAMETER_FORMATS) for file in files)
-    # a tiny network is the same in both
-    return config.variant or ("darknet" if darknets and config.network != "yolov3-tiny" else "mindspore")
+    return config.variant or ("darknet" if darknets else "mindspore")
 
 
 def read_weights(path: Path, family: str) -> Parameters:
