@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from geodetect import engines
-from geodetect.card import Network, Source
+from geodetect.card import Heads, Network, Source
 from geodetect.cli.main import cli
 from geodetect.cli.models import models
 from geodetect.errors import DownloadError, ModelError
@@ -97,7 +97,7 @@ def test_info_needs_no_download_and_no_name():
 
 def test_info_as_json_holds_the_card():
     described = json.loads(run("info", TINY, "--json").stdout)
-    assert described["card"]["heads"]["strides"] == [32, 16]
+    assert described["card"]["heads"]["strides"] == [32, 16, 8]
     assert described["state"] == "bundled"
 
 
@@ -210,10 +210,10 @@ def unfetched(tmp_path, monkeypatch):
 
 
 def drawn_parameters(n_classes: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
+    rng, network = np.random.default_rng(0), read_card(BUILT_IN / TINY / "model.yaml").network
     return {
         name: rng.uniform(0.5, 1, shape).astype(np.float32) / max(1, np.prod(shape[1:]))
-        for name, shape in expected_shapes("yolov3-tiny", n_classes).items()
+        for name, shape in expected_shapes(network.family, n_classes, network.variant).items()
     }
 
 
@@ -239,8 +239,9 @@ def test_import_converts_darknet_weights_under_a_card_that_says_so(home, tmp_pat
     (tmp_path / "mine.weights").write_bytes(np.array([0, 2, 0, 0, 0], "<i4").tobytes() + values.tobytes())
     card = read_card(BUILT_IN / TINY / "model.yaml")
     for variant in ("mindspore", "darknet"):
+        heads = Heads(card.heads.anchors[:2], card.heads.strides[:2], card.heads.scale_xy[:2])
         described = dataclasses.replace(
-            card, name="mine", network=Network("yolov3-tiny", variant), weights=None, selftest=None
+            card, name="mine", network=Network("yolov3-tiny", variant), heads=heads, weights=None, selftest=None
         )
         (tmp_path / f"{variant}.yaml").write_text(dump_card(described), encoding="utf-8")
     with pytest.raises(ModelError, match=r"give a card with network: \{family: yolov3-tiny, variant: darknet\}"):

@@ -36,9 +36,8 @@ def package(tmp_path):
     def make(content: bytes = b"", shape: tuple[int, ...] | None = None, name: str = "mine.onnx") -> ModelPackage:
         if not content:
             pytest.importorskip("onnx")
-            content = graphs.to_onnx(
-                "yolov3-tiny", "mindspore", bundled().parameters(), shape=shape
-            ).SerializeToString()
+            network, parameters = bundled().card.network, bundled().parameters()
+            content = graphs.to_onnx(network.family, network.variant, parameters, shape=shape).SerializeToString()
         (tmp_path / name).write_bytes(content)
         card = dataclasses.replace(bundled().card, weights=None, onnx=WeightsFile(name), selftest=None)
         return ModelPackage(card, tmp_path)

@@ -46,7 +46,9 @@ def test_opens_the_bundled_package():
 
 def test_bundled_weights_are_whole_and_finite():
     parameters = read_parameters(BUNDLED / "weights.safetensors")
-    assert {name: array.shape for name, array in parameters.items()} == expected_shapes("yolov3-tiny", 2)
+    network = open_package(BUNDLED).card.network
+    expected = expected_shapes(network.family, 2, network.variant)
+    assert {name: array.shape for name, array in parameters.items()} == expected
     assert all(np.isfinite(array).all() for array in parameters.values())
 
 

@@ -264,7 +264,8 @@ def test_an_onnx_file_of_one_size_is_imported_and_tested_at_that_size(tmp_path, 
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr("geodetect.engines._choose", lambda *_: "onnxruntime")
     card = dataclasses.replace(card, input=dataclasses.replace(card.input, size=128))
-    to_onnx("yolov3-tiny", "mindspore", read_parameters(WEIGHTS), tmp_path / "mine.onnx", shape=(1, 3, 128, 128))
+    network, shape = card.network, (1, 3, 128, 128)
+    to_onnx(network.family, network.variant, read_parameters(WEIGHTS), tmp_path / "mine.onnx", shape=shape)
     package = registry.import_file(tmp_path / "mine.onnx", card, tmp_path / "out")
     assert verify(package.root).passed
     with np.load(package.selftest_path) as file:

@@ -37,7 +37,7 @@ def source(tmp_path_factory) -> ModelPackage:
                                selftest=None, weights=None, name="small")  # fmt: skip
     generator = np.random.default_rng(1)
     parameters = {}
-    for name, shape in expected_shapes("yolov3-tiny", 3).items():
+    for name, shape in expected_shapes(card.network.family, 3, card.network.variant).items():
         spread = np.sqrt(2 / np.prod(shape[1:])) if len(shape) == 4 else 0.2
         values = generator.normal(0, spread, shape)
         parameters[name] = 1 + values if name.endswith("gamma") else abs(values) + 1 if "variance" in name else values
@@ -63,7 +63,9 @@ def test_the_package_is_whole_and_runs(exported, write_raster):
     package = open_package(exported.package.root)
     assert selftest.verify(package.root, precision="float32").deviation < 1e-5
     assert package.onnx_path.name == "model.onnx"
-    assert read_safetensors(package.weights_path).keys() == expected_shapes("yolov3-tiny", 3).keys()
+    network = package.card.network
+    expected = expected_shapes(network.family, 3, network.variant)
+    assert read_safetensors(package.weights_path).keys() == expected.keys()
     scene = write_raster(np.random.default_rng(0).integers(0, 255, (3, 100, 90), np.uint8))
     for engine in ("openvino", "onnxruntime", "mindspore"):
         geodetect.detect(scene, model=package.root, engine=engine, score=0.9)

@@ -386,7 +386,7 @@ def test_a_real_run_killed_in_mid_epoch_goes_on_as_if_nothing_had_been(data):
     assert run.ap50 == whole.ap50
     card = read_card(folder / "model.yaml")
     shapes = {name: array.shape for name, array in read_parameters(folder / "best.ckpt").items()}
-    assert shapes == expected_shapes(card.network.family, len(card.classes))
+    assert shapes == expected_shapes(card.network.family, len(card.classes), card.network.variant)
 
 
 def test_the_backbone_is_frozen_at_first_and_the_moments_stay(data):

@@ -226,7 +226,8 @@ def test_auto_never_takes_what_the_user_imported(tmp_path):
     own = open_package(BUNDLED)
     for name in ("mine", own.card.name):
         card = dataclasses.replace(own.card, name=name, version="9.9")
-        write_safetensors(tmp_path / "w.safetensors", initial(expected_shapes("yolov3-tiny", 2), 0))
+        shapes = expected_shapes(card.network.family, 2, card.network.variant)
+        write_safetensors(tmp_path / "w.safetensors", initial(shapes, 0))
         import_file(tmp_path / "w.safetensors", card)
     assert lookup("yolov3-tiny").state == "installed"
     found = open_pretrained(TrainConfig())

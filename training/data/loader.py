@@ -45,6 +45,7 @@ class LoaderSettings:
     devices: int = 1
     workers: int = 2
     balance: float = 0.0  # see `draw_images`
+    crowds: float = 0.0  # likewise
     processes: bool = False  # workers are processes instead of threads
     cache_bytes: int = 0  # decoded images kept in memory, bytes a device
 
@@ -87,7 +88,7 @@ class Loader:
         s = self.settings
         total = s.batch_size * s.devices
         rng = np.random.default_rng([s.seed, epoch])
-        order = rng.permutation(draw_images(self.index, s.balance, rng))
+        order = rng.permutation(draw_images(self.index, s.balance, s.crowds, rng))
         order = np.resize(order, self.steps * total)  # repeats from the start
         places = []
         for step in range(start, self.steps):

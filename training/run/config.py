@@ -32,6 +32,9 @@ class TrainConfig:
         least=0,
         most=1,
     )
+    crowds: float = setting(
+        "Data", 0.0, "0: as balance says; to 1: images with many objects the more often.", least=0, most=1
+    )
     workers: int = setting("Data", 0, "Workers that read images; 0: by the cores.", least=0, most=256, free=True)
 
     network: str = setting("Network", "yolov3-tiny", "Family of the network.", choices=FAMILIES)

@@ -72,6 +72,7 @@ class Inputs:
             resize_rate=config.resize_rate,
             seed=config.seed,
             balance=config.balance,
+            crowds=config.crowds,
             rank=devices.rank,
             devices=devices.size,
             workers=config.workers or max(1, usable_cores() // devices.size),
