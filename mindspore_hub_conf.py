@@ -26,7 +26,7 @@ def create_network(
         name: yolov3_darknet53, yolov4_cspdarknet53 or yolov3_tiny; geodetect's names yolov3, yolov4 and yolov3-tiny
             mean the same, and case does not matter.
         num_classes: number of classes; without it that of the checkpoint, and 80 without either.
-        variant: "darknet" for converted Darknet weights.
+        variant: "darknet" for converted Darknet weights; "3l" for YOLOv3-Tiny with a third head.
         pretrained: a .ckpt, .safetensors or .npz file, or a model package's folder, to load. A package tells its
             classes and variant itself.
 
@@ -61,5 +61,8 @@ def _checkpoint(pretrained: str, family: str, variant: str) -> tuple[str, int, s
         if card.network.family != family or weights is None:
             raise ModelError(f"{pretrained} is a {card.network.family} and not to be loaded as {family}")
         return str(weights), len(card.classes), card.network.variant
-    biases = [array for name, array in read_parameters(pretrained).items() if name.endswith(".bias")]
+    parameters = read_parameters(pretrained)
+    biases = [array for name, array in parameters.items() if name.endswith(".bias")]
+    if family == "yolov3-tiny" and "feature_map.head3.bias" in parameters:
+        variant = "3l"
     return pretrained, max(len(biases[0]) // 3 - 5, 1) if biases else 80, variant
