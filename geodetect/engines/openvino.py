@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,21 +35,27 @@ class OpenVinoEngine:
         if precision == "bfloat16" and not has_bfloat16:
             raise EngineError("this CPU has no bfloat16 arithmetic; give --precision float32")
         self.version = openvino.__version__.split("-")[0]  # without the build's number and branch
-        self.precision = "bfloat16" if has_bfloat16 and precision != "float32" else "float32"
         threads = threads or usable_cores()
         self.device = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
         self.batch_size = batch_size or cpu_batch_size(threads, package.card.input.size)
         self._package = package
         options = {
-            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32",
             "INFERENCE_NUM_THREADS": threads,
             # A canvas a thread beats one canvas on all threads: no waiting for one another inside a layer.
             "NUM_STREAMS": threads,
             # Each process would pin its first thread to the first core: several at once would share that one.
             "ENABLE_CPU_PINNING": threads >= usable_cores(),
         }
+        self.precision = "bfloat16" if has_bfloat16 and precision != "float32" else "float32"
         try:
-            compiled = core.compile_model(_model(core, package), "CPU", options)
+            try:
+                compiled = _compiled(core, package, self.precision, options)
+            except RuntimeError:
+                if precision == "bfloat16" or self.precision == "float32":
+                    raise
+                # OpenVINO tells what the CPU has, also where ONEDNN_MAX_CPU_ISA, which it obeys, keeps it from that
+                self.precision = "float32"
+                compiled = _compiled(core, package, self.precision, options)
             if package.onnx_path is not None and is_quantised(package.onnx_path):
                 self.precision = "int8"  # of the convolutions; the rest is as asked for
             self._queue: Any = openvino.AsyncInferQueue(compiled, threads)
@@ -76,6 +83,13 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Free the network."""
         self._queue = None
+
+
+def _compiled(
+    core: openvino.Core, package: ModelPackage, precision: str, options: Mapping[str, Any]
+) -> openvino.CompiledModel:
+    hint = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32"}
+    return core.compile_model(_model(core, package), "CPU", {**options, **hint})
 
 
 def _model(core: openvino.Core, package: ModelPackage) -> openvino.Model:

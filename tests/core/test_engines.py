@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import os
 import subprocess
 import sys
 
@@ -223,3 +224,22 @@ def test_openvino_sends_nothing_and_forks_nothing():
         "assert not os.path.exists(children) or not open(children).read()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("precision", ["auto", "bfloat16"])
+def test_a_cpu_that_may_not_use_all_it_has_runs_in_float32(precision):
+    """`ONEDNN_MAX_CPU_ISA` is often set for MindSpore's sake; OpenVINO obeys it and does not say so."""
+    pytest.importorskip("openvino")
+    code = (
+        "import numpy, sys; from geodetect.engines import open_engine;"
+        "from geodetect.package import open_package\n"
+        f"try: engine = open_engine(open_package({str(bundled().root)!r}), 'openvino', precision={precision!r})\n"
+        "except Exception as error: sys.exit(type(error).__name__)\n"
+        "heads = engine.predict(numpy.zeros((1, 3, 640, 640), numpy.float32)); print(engine.precision, heads[0].shape)"
+    )
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    if precision == "auto":
+        assert result.stdout.split(maxsplit=1) == ["float32", "(1, 21, 20, 20)\n"]
+    else:
+        assert result.stderr.strip() in ("ModelError", "EngineError")  # the latter where the CPU has none
