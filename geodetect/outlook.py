@@ -15,7 +15,7 @@ from geodetect.card import ModelCard
 from geodetect.config import ClassRules, DetectConfig
 from geodetect.engines import Engine, open_engine, usable_cores
 from geodetect.gdal import gdal_settings
-from geodetect.networks.graphs import expected_shapes
+from geodetect.networks.graphs import shapes_of
 from geodetect.plan import Plan, make_plan
 from geodetect.progress import SILENT, Reporter
 from geodetect.scene import Scene, open_scene
@@ -113,7 +113,7 @@ def _memory(plan: Plan, card: ModelCard, engine: Engine, batch: int, threads: in
     pixels, family = plan.canvas**2, card.network.family
     batches = min(BUFFERS, math.ceil(len(plan.windows) / batch))
     buffers = batches * batch * 3 * pixels * 4
-    shapes = expected_shapes(family, len(card.classes), card.network.variant)
+    shapes = shapes_of(card)
     parameters = _COPIES[engine.name] * 4 * sum(math.prod(shape) for shape in shapes.values())
     at_once = min(batch, threads) if engine.name == "openvino" else batch
     activations = at_once * _CHANNELS[family] * pixels * (2 if engine.precision == "bfloat16" else 4)

@@ -17,7 +17,7 @@ from geodetect.card import FILES, ModelCard, WeightsFile
 from geodetect.checksum import file_sha256
 from geodetect.errors import ModelError
 from geodetect.networks.darknet import read_darknet
-from geodetect.networks.graphs import expected_shapes
+from geodetect.networks.graphs import shapes_of
 from geodetect.networks.parameters import check_parameters, read_parameters, write_safetensors
 from geodetect.yamlfile import read_yaml
 
@@ -167,8 +167,7 @@ def convert_weights(file: str | Path, card: ModelCard, folder: str | Path, dtype
     if file.suffix != ".weights":
         parameters = read_parameters(file)
     elif network.variant in ("darknet", "3l"):
-        shapes = expected_shapes(network.family, len(card.classes), network.variant)
-        parameters = read_darknet(file, network.family, shapes, network.variant)
+        parameters = read_darknet(file, network.family, shapes_of(card), network.variant)
     else:
         raise ModelError(
             f"{file} is a Darknet file and the card of {card.name} has network.variant {network.variant}; "
@@ -211,8 +210,7 @@ def _take(file: str | Path | None, folder: Path, stem: str) -> WeightsFile | Non
 
 
 def _check_parameters(weights: Path, card: ModelCard) -> None:
-    expected = expected_shapes(card.network.family, len(card.classes), card.network.variant)
-    check_parameters(read_parameters(weights), expected, where=str(weights))
+    check_parameters(read_parameters(weights), shapes_of(card), where=str(weights))
 
 
 class _CardDumper(yaml.SafeDumper):

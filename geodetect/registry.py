@@ -17,7 +17,7 @@ from geodetect.card import FAMILIES, ModelCard, WeightsFile
 from geodetect.checksum import file_sha256
 from geodetect.download import MOST_BYTES, Progress, fetch
 from geodetect.errors import DownloadError, ModelError
-from geodetect.networks.graphs import expected_shapes
+from geodetect.networks.graphs import shapes_of
 from geodetect.networks.parameters import read_parameters
 from geodetect.package import (
     CARD,
@@ -223,8 +223,7 @@ def recognise(file: str | Path) -> ModelCard:
 
 
 def _fits(parameters: Mapping[str, np.ndarray], card: ModelCard) -> bool:
-    shapes = expected_shapes(card.network.family, len(card.classes), card.network.variant)
-    return {name: array.shape for name, array in parameters.items()} == shapes
+    return {name: array.shape for name, array in parameters.items()} == shapes_of(card)
 
 
 def _record(package: ModelPackage, path: Path) -> Path | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from geodetect.engines import usable_cores
-from geodetect.networks.graphs import expected_shapes
+from geodetect.networks.graphs import shapes_of
 from geodetect.package import ModelPackage
 
 _GRACE = 2.0  # s in which a worker that is stopped may clear up what it was writing
@@ -140,8 +140,7 @@ class _Context(SpawnContext):
 
 def local_slots(package: ModelPackage) -> int:
     """Return how many workers this machine has cores and free memory for, at least one."""
-    network = package.card.network
-    shapes = expected_shapes(network.family, len(package.card.classes), network.variant)
+    shapes = shapes_of(package.card)
     each = _WORKER + _COPIES * 4 * sum(math.prod(shape) for shape in shapes.values())
     return max(1, min(usable_cores(), _free_memory() // each))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geodetect.card import VARIANTS
+from geodetect.card import VARIANTS, ModelCard
 from geodetect.errors import EngineError, ModelError
 from geodetect.files import replacing
 from geodetect.networks.parameters import check_parameters
@@ -47,6 +47,11 @@ def expected_shapes(family: str, n_classes: int, variant: str = "mindspore") -> 
     channels = _ANCHORS * (5 + n_classes)
     inputs = _inputs(graph_path(family, variant))
     return {name: tuple(size or channels for size in shape) for name, shape in inputs.items() if name != IMAGES}
+
+
+def shapes_of(card: ModelCard) -> dict[str, tuple[int, ...]]:
+    """Return `expected_shapes` of a card's network for the card's classes."""
+    return expected_shapes(card.network.family, len(card.classes), card.network.variant)
 
 
 def openvino_library() -> ModuleType:

@@ -9,6 +9,8 @@ from types import ModuleType
 
 import numpy as np
 
+from geodetect.networks import graphs
+
 CLASSES = {"yolov3": 16, "yolov4": 16, "yolov3-tiny": 80}
 FAMILIES = tuple(CLASSES)
 SIZES = ((96, 96), (64, 96))
@@ -21,6 +23,20 @@ def stem(family: str) -> str:
 @functools.cache
 def weights(shared: Path, family: str) -> dict[str, np.ndarray]:
     return script(shared, "make_checkpoint").weights(shared / "golden" / f"{stem(family)}_params.csv")
+
+
+@functools.cache
+def random_parameters(family, classes=1, variant="mindspore"):
+    """Small weights and mild normalisation, so that activations stay near 1 through any depth."""
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for name, shape in graphs.expected_shapes(family, classes, variant).items():
+        if name.endswith(("gamma", "moving_variance")):
+            arrays[name] = generator.uniform(0.9, 1.1, shape).astype(np.float32)
+        else:
+            fan_in = int(np.prod(shape[1:]))
+            arrays[name] = (generator.standard_normal(shape, np.float32) / np.sqrt(fan_in)).astype(np.float32)
+    return arrays
 
 
 def heads(shared: Path, family: str, size: tuple[int, int]) -> list[np.ndarray]:

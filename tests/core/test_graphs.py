@@ -1,6 +1,5 @@
 """The shipped graphs in OpenVINO and ONNX Runtime against the reference heads."""
 
-import functools
 import subprocess
 import sys
 
@@ -13,20 +12,6 @@ from geodetect.errors import EngineError, ModelError
 from geodetect.networks import graphs
 
 VARIANTS = ("mindspore", "darknet")
-
-
-@functools.cache
-def random_parameters(family, classes=1, variant="mindspore"):
-    """Small weights and mild normalisation, so that activations stay near 1 through any depth."""
-    generator = np.random.default_rng(0)
-    arrays = {}
-    for name, shape in graphs.expected_shapes(family, classes, variant).items():
-        if name.endswith(("gamma", "moving_variance")):
-            arrays[name] = generator.uniform(0.9, 1.1, shape).astype(np.float32)
-        else:
-            fan_in = int(np.prod(shape[1:]))
-            arrays[name] = (generator.standard_normal(shape, np.float32) / np.sqrt(fan_in)).astype(np.float32)
-    return arrays
 
 
 def in_openvino(model):
@@ -57,7 +42,7 @@ def test_both_engines_give_the_reference_heads(family, shared):
     [("yolov3", "darknet"), ("yolov4", "mindspore"), ("yolov3-tiny", "darknet"), ("yolov3-tiny", "3l")],
 )
 def test_both_engines_agree_in_any_batch_and_fixed_shape(family, variant):
-    parameters = random_parameters(family, variant=variant)
+    parameters = golden.random_parameters(family, variant=variant)
     images = golden.images((96, 32), batch=2)
     fixed = in_openvino(graphs.load_openvino(family, variant, parameters, images.shape))(images)
     heads = in_onnxruntime(graphs.to_onnx(family, variant, parameters, shape=images.shape))(images)
@@ -115,7 +100,7 @@ def test_mish_is_exact_and_does_not_overflow():
 
 
 def test_names_of_inputs_and_outputs():
-    parameters = random_parameters("yolov3-tiny")
+    parameters = golden.random_parameters("yolov3-tiny")
     model = graphs.load_openvino("yolov3-tiny", "mindspore", parameters)
     assert [item.get_any_name() for item in model.inputs] == ["images"]
     assert [item.get_any_name() for item in model.outputs] == ["head_32", "head_16"]
@@ -127,7 +112,7 @@ def test_names_of_inputs_and_outputs():
 def test_written_onnx_file_is_checked_and_carries_its_metadata(tmp_path):
     onnx = pytest.importorskip("onnx")
     path = tmp_path / "model.onnx"
-    parameters = random_parameters("yolov3-tiny", 2)
+    parameters = golden.random_parameters("yolov3-tiny", 2)
     graphs.to_onnx("yolov3-tiny", "mindspore", parameters, path, shape=(1, 3, 64, 96), metadata={"classes": "a,b"})
     assert [item.name for item in tmp_path.iterdir()] == ["model.onnx"]
     model = onnx.load(path)
@@ -139,7 +124,7 @@ def test_written_onnx_file_is_checked_and_carries_its_metadata(tmp_path):
 
 @pytest.mark.parametrize("make", [graphs.load_openvino, graphs.to_onnx])
 def test_parameters_that_do_not_fit_are_refused(make):
-    parameters = dict(random_parameters("yolov3-tiny"))
+    parameters = dict(golden.random_parameters("yolov3-tiny"))
     parameters.pop("feature_map.backbone.conv3.0.weight")
     with pytest.raises(ModelError, match=r"1 missing \(feature_map.backbone.conv3.0.weight\)"):
         make("yolov3-tiny", "mindspore", parameters)

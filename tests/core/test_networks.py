@@ -72,13 +72,7 @@ def test_raw_heads_are_the_references(family, shared):
 
 def test_three_heads_are_those_of_the_naive_network():
     cell = build("yolov3-tiny", 2, "3l")
-    generator = np.random.default_rng(0)
-    parameters = {
-        item.name: generator.uniform(0.5, 1.5, item.shape).astype(np.float32)
-        if item.name.endswith((".gamma", ".moving_variance"))
-        else (generator.standard_normal(item.shape) / np.sqrt(np.prod(item.shape[1:]))).astype(np.float32)
-        for item in cell.get_parameters()
-    }
+    parameters = golden.random_parameters("yolov3-tiny", 2, "3l")
     images = golden.images((64, 96), batch=2)
     found, expected = run(fill(cell, parameters), images), tiny_naive.heads(parameters, images)
     assert [head.shape for head in found] == [(2, 21, 2, 3), (2, 21, 4, 6), (2, 21, 8, 12)]

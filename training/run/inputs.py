@@ -13,7 +13,7 @@ import numpy as np
 from geodetect.card import ModelCard
 from geodetect.engines import usable_cores
 from geodetect.errors import LabelError
-from geodetect.networks.graphs import expected_shapes
+from geodetect.networks.graphs import shapes_of
 from geodetect.progress import Reporter
 from training.data.index import Index, read_index
 from training.devices.parallel import Devices, barrier
@@ -101,7 +101,7 @@ def read_inputs(config: TrainConfig, folder: Path, devices: Devices, reporter: R
     if devices.is_master:
         barrier(devices)
     card = make_card(config, index, pretrained.card if pretrained else None, folder)
-    parameters = initial(expected_shapes(config.network, len(card.classes), card.network.variant), config.seed)
+    parameters = initial(shapes_of(card), config.seed)
     for given in (pretrained, backbone):
         if given is not None:
             parameters, note = combine(parameters, given, card.classes, not config.filter_weight)
